@@ -1,0 +1,161 @@
+//! Examples with their targets, checked once, and minibatches drawn from them.
+
+use rand_xoshiro::rand_core::Rng;
+
+use crate::architecture::{Example, Target};
+use crate::error::Error;
+use crate::mlp::batch;
+use crate::network::{Inputs, Network, Targets};
+use crate::random::below;
+
+/// Inputs and targets of equal number, all finite.
+///
+/// `E` is `[u8; CONTEXT]` or `[f32; FEATURES]`, `T` is `u8` or `[f32; OUTPUTS]`. The largest token and class are noted when
+/// it is made, so that a batch drawn from it needs no check of its own.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dataset<E, T> {
+    inputs: Vec<E>,
+    targets: Vec<T>,
+    limits: Limits,
+}
+
+/// What a model must have for every example to fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Limits {
+    tokens: usize,
+    classes: usize,
+}
+
+impl Limits {
+    /// Whether a network has all the tokens and classes.
+    pub(crate) fn fit(self, network: Network) -> bool {
+        self.classes <= network.outputs && self.tokens <= network.vocabulary()
+    }
+}
+
+impl<E: Example, T: Target> Dataset<E, T> {
+    /// A data set of these examples.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::EmptyBatch`], [`Error::LengthMismatch`], or [`Error::NonFiniteData`].
+    pub fn new(inputs: Vec<E>, targets: Vec<T>) -> Result<Self, Error> {
+        let batch = batch(&inputs, &targets)?;
+        batch.check_finite()?;
+        let bound = |values: &[u8]| values.iter().max().map_or(0, |&max| usize::from(max) + 1);
+        let limits = Limits {
+            tokens: match batch.inputs {
+                Inputs::Tokens(tokens) => bound(tokens),
+                Inputs::Features(_) => 0,
+            },
+            classes: match batch.targets {
+                Targets::Classes(classes) => bound(classes),
+                Targets::Values(_) => 0,
+            },
+        };
+        Ok(Self {
+            inputs,
+            targets,
+            limits,
+        })
+    }
+
+    /// Number of examples; never 0.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "a data set is never empty")]
+    pub fn len(&self) -> usize {
+        self.inputs.len()
+    }
+
+    /// All inputs.
+    #[must_use]
+    pub fn inputs(&self) -> &[E] {
+        &self.inputs
+    }
+
+    /// All targets.
+    #[must_use]
+    pub fn targets(&self) -> &[T] {
+        &self.targets
+    }
+
+    pub(crate) fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// Draws every example of `minibatch` anew, uniformly and with replacement.
+    ///
+    /// # Panics
+    ///
+    /// If the data set has 2³² examples or more.
+    #[inline]
+    pub fn draw(&self, rng: &mut impl Rng, minibatch: &mut Minibatch<E, T>) {
+        let len = u32::try_from(self.len()).expect("a data set has fewer than 2³² examples");
+        minibatch.limits = self.limits;
+        for (input, target) in minibatch.inputs.iter_mut().zip(&mut minibatch.targets) {
+            let index = below(rng, len) as usize;
+            *input = self.inputs[index];
+            *target = self.targets[index];
+        }
+    }
+
+    /// Puts the examples with these numbers into `minibatch`, which takes their number as its length.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::IndexOutOfRange`] for a number beyond the data set; `minibatch` is then left empty.
+    pub fn select(&self, indices: &[u32], minibatch: &mut Minibatch<E, T>) -> Result<(), Error> {
+        minibatch.limits = self.limits;
+        minibatch.inputs.clear();
+        minibatch.targets.clear();
+        if let Some(&index) = indices.iter().find(|&&index| index as usize >= self.len()) {
+            return Err(Error::IndexOutOfRange {
+                index: index as usize,
+                examples: self.len(),
+            });
+        }
+        minibatch
+            .inputs
+            .extend(indices.iter().map(|&index| self.inputs[index as usize]));
+        minibatch
+            .targets
+            .extend(indices.iter().map(|&index| self.targets[index as usize]));
+        Ok(())
+    }
+}
+
+/// Room for a batch, used again from step to step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Minibatch<E, T> {
+    inputs: Vec<E>,
+    targets: Vec<T>,
+    limits: Limits,
+}
+
+impl<E: Example, T: Target> Minibatch<E, T> {
+    /// Room for `len` examples, to be filled by [`Dataset::draw`] or [`Dataset::select`].
+    #[must_use]
+    pub fn new(len: usize) -> Self {
+        Self {
+            inputs: vec![E::BLANK; len],
+            targets: vec![T::BLANK; len],
+            limits: Limits::default(),
+        }
+    }
+
+    /// The inputs.
+    #[must_use]
+    pub fn inputs(&self) -> &[E] {
+        &self.inputs
+    }
+
+    /// The targets.
+    #[must_use]
+    pub fn targets(&self) -> &[T] {
+        &self.targets
+    }
+
+    pub(crate) fn limits(&self) -> Limits {
+        self.limits
+    }
+}

@@ -1,0 +1,171 @@
+//! Padded parameters, working storage and a backend: a model in the form that the kernels run on.
+//!
+//! Nothing here is generic over the model, so it is compiled, with the kernels, in this crate.
+
+use crate::error::Error;
+use crate::kernels::batch_step::{BatchGradients, BatchLoss, CHUNK, ChunkOutputs, Workspace};
+use crate::kernels::buffer::Buffer;
+use crate::kernels::update::Descend;
+use crate::network::{Batch, Inputs, Network, Tensor};
+use crate::simd::Backend;
+
+/// Everything a model needs to be evaluated and differentiated.
+#[derive(Clone, Debug)]
+pub(crate) struct Engine {
+    network: Network,
+    backend: Backend,
+    parameters: Buffer,
+    gradients: Buffer,
+    /// Where an update writes; exchanged with `parameters` if every new value is finite.
+    next: Buffer,
+    workspace: Workspace,
+}
+
+impl Engine {
+    /// An engine with all parameters zero.
+    pub(crate) fn new(network: Network, backend: Backend) -> Self {
+        let vectors = network.parameter_vectors();
+        Self {
+            network,
+            backend,
+            parameters: Buffer::zeroed(vectors),
+            gradients: Buffer::zeroed(vectors),
+            next: Buffer::zeroed(vectors),
+            workspace: Workspace::new(network),
+        }
+    }
+
+    pub(crate) fn backend(&self) -> Backend {
+        self.backend
+    }
+
+    pub(crate) fn set_backend(&mut self, backend: Backend) {
+        self.backend = backend;
+    }
+
+    /// Copies one tensor in, row-major, and refuses a value that is not finite.
+    pub(crate) fn load(&mut self, tensor: Tensor, values: &[f32]) -> Result<(), Error> {
+        let padded = &mut self.parameters.floats_mut()[tensor.start..];
+        for (row, values) in values.chunks_exact(tensor.columns).enumerate() {
+            if let Some(column) = values.iter().position(|value| !value.is_finite()) {
+                return Err(Error::NonFiniteParameter {
+                    tensor: tensor.name,
+                    row,
+                    column,
+                    value: values[column],
+                });
+            }
+            padded[row * tensor.stride..][..tensor.columns].copy_from_slice(values);
+        }
+        Ok(())
+    }
+
+    /// Copies one tensor's parameters out, row-major.
+    pub(crate) fn store_parameters(&self, tensor: Tensor, values: &mut [f32]) {
+        unpad(self.parameters.floats(), tensor, values);
+    }
+
+    /// Copies one tensor's gradients out, row-major.
+    pub(crate) fn store_gradients(&self, tensor: Tensor, values: &mut [f32]) {
+        unpad(self.gradients.floats(), tensor, values);
+    }
+
+    /// The mean loss of a checked batch, or data set.
+    pub(crate) fn loss(&mut self, batch: Batch<'_>) -> f32 {
+        self.backend.run(BatchLoss {
+            network: self.network,
+            parameters: self.parameters.vectors(),
+            batch,
+            workspace: &mut self.workspace,
+        })
+    }
+
+    /// The mean loss of a checked batch; its gradients stay in the engine.
+    pub(crate) fn gradients(&mut self, batch: Batch<'_>) -> f32 {
+        self.backend.run(BatchGradients {
+            network: self.network,
+            parameters: self.parameters.vectors(),
+            batch,
+            workspace: &mut self.workspace,
+            gradients: self.gradients.vectors_mut(),
+        })
+    }
+
+    /// One step of gradient descent with the gradients computed last. On an error nothing has changed.
+    pub(crate) fn descend(&mut self, rate: f32, loss: f32, step: u64) -> Result<(), Error> {
+        let finite = self.backend.run(Descend {
+            rate,
+            parameters: self.parameters.vectors(),
+            gradients: self.gradients.vectors(),
+            next: self.next.vectors_mut(),
+        });
+        if finite && loss.is_finite() {
+            core::mem::swap(&mut self.parameters, &mut self.next);
+            Ok(())
+        } else {
+            Err(Error::NonFiniteStep {
+                step,
+                tensor: self.first_non_finite(),
+            })
+        }
+    }
+
+    /// The first tensor with a gradient or new value that is not finite.
+    fn first_non_finite(&self) -> &'static str {
+        let is_bad = |tensor: &Tensor| {
+            let elements = tensor.start..tensor.start + tensor.rows * tensor.stride;
+            [&self.gradients, &self.next].into_iter().any(|buffer| {
+                buffer.floats()[elements.clone()]
+                    .iter()
+                    .any(|v| !v.is_finite())
+            })
+        };
+        self.network
+            .tensors()
+            .find(is_bad)
+            .map_or("loss", |tensor| tensor.name)
+    }
+
+    /// Writes what the head makes of each example: class probabilities, or numbers.
+    pub(crate) fn predict<P: AsMut<[f32]>>(&mut self, inputs: Inputs<'_>, predictions: &mut [P]) {
+        self.outputs(inputs, true, predictions);
+    }
+
+    /// Writes each example's outputs as the second layer gives them: logits, or numbers.
+    pub(crate) fn logits<P: AsMut<[f32]>>(&mut self, inputs: Inputs<'_>, logits: &mut [P]) {
+        self.outputs(inputs, false, logits);
+    }
+
+    fn outputs<P: AsMut<[f32]>>(&mut self, inputs: Inputs<'_>, normalise: bool, outputs: &mut [P]) {
+        for (chunk, outputs) in outputs.chunks_mut(CHUNK).enumerate() {
+            self.chunk_outputs(
+                inputs.slice(self.network, chunk * CHUNK, outputs.len()),
+                outputs.len(),
+                normalise,
+            );
+            let rows = self.workspace.outputs().chunks_exact(CHUNK);
+            for (output, row) in rows.take(self.network.outputs).enumerate() {
+                for (example, &value) in outputs.iter_mut().zip(row) {
+                    example.as_mut()[output] = value;
+                }
+            }
+        }
+    }
+
+    fn chunk_outputs(&mut self, inputs: Inputs<'_>, examples: usize, normalise: bool) {
+        self.backend.run(ChunkOutputs {
+            network: self.network,
+            parameters: self.parameters.vectors(),
+            inputs,
+            examples,
+            normalise,
+            workspace: &mut self.workspace,
+        });
+    }
+}
+
+fn unpad(padded: &[f32], tensor: Tensor, values: &mut [f32]) {
+    for (row, values) in values.chunks_exact_mut(tensor.columns).enumerate() {
+        values.copy_from_slice(&padded[tensor.start + row * tensor.stride..][..tensor.columns]);
+    }
+}

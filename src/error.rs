@@ -1,0 +1,210 @@
+//! The one error type: what was wrong, where, and what was expected.
+
+use core::fmt;
+
+/// Everything that can go wrong. Each variant carries the offending value and what was expected in its place.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Error {
+    /// A setting outside its range: a learning rate, a temperature, a fraction.
+    Setting {
+        /// What is set.
+        name: &'static str,
+        /// The range that it must lie in.
+        expected: &'static str,
+        /// The value given.
+        found: f64,
+    },
+    /// A batch or data set without a single example.
+    EmptyBatch,
+    /// As many inputs as targets are needed.
+    LengthMismatch {
+        /// Number of inputs.
+        inputs: usize,
+        /// Number of targets.
+        targets: usize,
+    },
+    /// An input token that the vocabulary does not have.
+    TokenOutOfRange {
+        /// Which example of the batch, from 0.
+        example: usize,
+        /// Which place of its context, from 0.
+        position: usize,
+        /// The token.
+        token: u8,
+        /// Size of the vocabulary: tokens run from 0 to one less.
+        vocabulary: usize,
+    },
+    /// A target class that the head does not have.
+    ClassOutOfRange {
+        /// Which example of the batch, from 0.
+        example: usize,
+        /// The class.
+        class: u8,
+        /// Number of classes: they run from 0 to one less.
+        classes: usize,
+    },
+    /// NaN or an infinity among the input features or the targets.
+    NonFiniteData {
+        /// `"input"` or `"target"`.
+        what: &'static str,
+        /// Which example of the batch, from 0.
+        example: usize,
+        /// Which of its values, from 0.
+        position: usize,
+        /// The value.
+        value: f32,
+    },
+    /// NaN or an infinity among the parameters of a model.
+    NonFiniteParameter {
+        /// The tensor.
+        tensor: &'static str,
+        /// Row of the element.
+        row: usize,
+        /// Column of the element.
+        column: usize,
+        /// The value.
+        value: f32,
+    },
+    /// A step that would have made the model non-finite. Model and optimizer are as they were before it.
+    NonFiniteStep {
+        /// The step, from 0.
+        step: u64,
+        /// The first tensor whose gradient or new value is not finite, or `"loss"`.
+        tensor: &'static str,
+    },
+    /// A backend name that no processor knows.
+    UnknownBackend {
+        /// The name.
+        name: String,
+    },
+    /// A backend that this processor cannot run.
+    UnavailableBackend {
+        /// The name.
+        name: &'static str,
+    },
+    /// A character that the vocabulary does not have.
+    UnknownCharacter {
+        /// The character.
+        character: char,
+        /// The line of the text it stands on, from 1.
+        line: usize,
+    },
+    /// A vocabulary that repeats a character or has too many.
+    Vocabulary {
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// A text without a single name.
+    EmptyText {
+        /// Number of lines that were read.
+        lines: usize,
+    },
+    /// Too few names for every part of a split to get one.
+    EmptySplit {
+        /// `"train"`, `"dev"` or `"test"`.
+        part: &'static str,
+        /// Number of names that were to be split.
+        names: usize,
+    },
+    /// An example number beyond the data set.
+    IndexOutOfRange {
+        /// The number.
+        index: usize,
+        /// Number of examples.
+        examples: usize,
+    },
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Setting {
+                name,
+                expected,
+                found,
+            } => {
+                write!(f, "{name} must be {expected}, not {found}")
+            }
+            Self::EmptyBatch => f.write_str("the batch has no examples; it needs at least one"),
+            Self::LengthMismatch { inputs, targets } => {
+                write!(
+                    f,
+                    "{inputs} inputs but {targets} targets; there must be one target for each input"
+                )
+            }
+            Self::TokenOutOfRange {
+                example,
+                position,
+                token,
+                vocabulary,
+            } => write!(
+                f,
+                "example {example} has token {token} at position {position}; the vocabulary has tokens 0 to {}",
+                vocabulary - 1
+            ),
+            Self::ClassOutOfRange {
+                example,
+                class,
+                classes,
+            } => write!(
+                f,
+                "example {example} has target class {class}; the head has classes 0 to {}",
+                classes - 1
+            ),
+            Self::NonFiniteData {
+                what,
+                example,
+                position,
+                value,
+            } => write!(
+                f,
+                "{what} of example {example} has {value} at position {position}; it must be finite"
+            ),
+            Self::NonFiniteParameter {
+                tensor,
+                row,
+                column,
+                value,
+            } => {
+                write!(
+                    f,
+                    "{tensor}[{row}, {column}] is {value}; parameters must be finite"
+                )
+            }
+            Self::NonFiniteStep { step, tensor } => write!(
+                f,
+                "step {step} would make {tensor} non-finite; the model was left as it was before the step"
+            ),
+            Self::UnknownBackend { name } => {
+                write!(
+                    f,
+                    "no backend is called {name:?}; there are scalar, portable, avx2 and avx512"
+                )
+            }
+            Self::UnavailableBackend { name } => {
+                write!(f, "this processor cannot run the backend {name}")
+            }
+            Self::UnknownCharacter { character, line } => {
+                write!(
+                    f,
+                    "line {line} has the character {character:?}, which the vocabulary does not have"
+                )
+            }
+            Self::Vocabulary { reason } => write!(f, "not a vocabulary: {reason}"),
+            Self::EmptyText { lines } => write!(f, "no name in the text ({lines} lines read)"),
+            Self::EmptySplit { part, names } => {
+                write!(
+                    f,
+                    "{names} names are too few to split: the {part} part would be empty"
+                )
+            }
+            Self::IndexOutOfRange { index, examples } => write!(
+                f,
+                "there is no example {index}; the data set has {examples}, numbered from 0"
+            ),
+        }
+    }
+}
+
+impl core::error::Error for Error {}

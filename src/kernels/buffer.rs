@@ -1,0 +1,60 @@
+//! Working storage: zeroed floats that start on a cache line.
+
+use core::fmt;
+
+use crate::simd::LANES;
+
+/// A heap slice of whole vectors, aligned to 64 bytes.
+///
+/// A vector that straddles two cache lines costs twice as much to read, so the slice starts at the first aligned element
+/// of a slightly larger allocation. The alignment matters for speed alone; nothing rests on it.
+pub(crate) struct Buffer {
+    floats: Vec<f32>,
+    start: usize,
+    vectors: usize,
+}
+
+const CACHE_LINE: usize = 64;
+
+impl Buffer {
+    /// `vectors` zero vectors.
+    pub(crate) fn zeroed(vectors: usize) -> Self {
+        let floats = vec![0.0_f32; vectors * LANES + CACHE_LINE / size_of::<f32>()];
+        let start = floats.as_ptr().align_offset(CACHE_LINE).min(LANES);
+        Self {
+            floats,
+            start,
+            vectors,
+        }
+    }
+
+    pub(crate) fn floats(&self) -> &[f32] {
+        &self.floats[self.start..self.start + self.vectors * LANES]
+    }
+
+    pub(crate) fn floats_mut(&mut self) -> &mut [f32] {
+        &mut self.floats[self.start..self.start + self.vectors * LANES]
+    }
+
+    pub(crate) fn vectors(&self) -> &[[f32; LANES]] {
+        self.floats().as_chunks().0
+    }
+
+    pub(crate) fn vectors_mut(&mut self) -> &mut [[f32; LANES]] {
+        self.floats_mut().as_chunks_mut().0
+    }
+}
+
+impl Clone for Buffer {
+    fn clone(&self) -> Self {
+        let mut copy = Self::zeroed(self.vectors);
+        copy.floats_mut().copy_from_slice(self.floats());
+        copy
+    }
+}
+
+impl fmt::Debug for Buffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Buffer of {} floats", self.vectors * LANES)
+    }
+}

@@ -1,0 +1,143 @@
+//! tanh, exp and ln on sixteen lanes: polynomials of this crate's own, the same operations on every processor.
+//!
+//! The coefficients are minimax polynomials with `f32` coefficients found by Sollya's `fpminimax`; the command stands at
+//! each table. The largest errors stand in [`math`](crate::math), and `tests/math.rs` holds the functions to them.
+
+use crate::simd::{ROUND_TO_INTEGER, Simd};
+
+/// c₀ + c₁·x + c₂·x² + …, by Horner's rule.
+#[inline(always)]
+fn polynomial<S: Simd, const N: usize>(simd: S, coefficients: [f32; N], x: S::Vector) -> S::Vector {
+    let mut sum = simd.splat(coefficients[N - 1]);
+    for i in (0..N - 1).rev() {
+        sum = simd.mul_add(sum, x, simd.splat(coefficients[i]));
+    }
+    sum
+}
+
+/// x rounded to an integer n, and n + [`ROUND_TO_INTEGER`], for |x| < 2²².
+#[inline(always)]
+fn round<S: Simd>(simd: S, x: S::Vector, factor: f32) -> (S::Vector, S::Vector) {
+    let shifter = simd.splat(ROUND_TO_INTEGER);
+    let shifted = simd.mul_add(x, simd.splat(factor), shifter);
+    (simd.sub(shifted, shifter), shifted)
+}
+
+/// Below this magnitude tanh is x + x³·P(x²), from it on 1 − 2 / (e^2x + 1).
+const TANH_BRANCH: f32 = 0.625;
+
+/// From here on tanh rounds to 1: 1 − tanh(9.02) = 2.9e-8 is less than half the distance of 1 to its neighbour below.
+const TANH_ONE: f32 = 9.02;
+
+/// (tanh(x) − x) / x³ in powers of x², on [0, 0.625], error of tanh 1.7e-8 relative:
+/// `fpminimax((tanh(x)-x)/x^3, [|0,2,4,6,8|], [|SG...|], [2^-10;0.625])`.
+#[rustfmt::skip]
+const TANH_SMALL: [f32; 5] = [
+    -3.333_332_8e-1, 1.333_275_1e-1, -5.384_928_4e-2, 2.099_176_7e-2, -6.090_665_3e-3,
+];
+
+/// e^2r on |r| ≤ ln 2 / 4, error 3.7e-9 relative:
+/// `fpminimax(exp(2*x), 6, [|1,SG...|], [-0.1734;0.1734], relative)`.
+#[rustfmt::skip]
+const EXP_OF_DOUBLE: [f32; 7] = [
+    1.0, 2.0, 1.999_999_5, 1.333_321_5, 6.667_145e-1, 2.678_065_6e-1, 8.796_63e-2,
+];
+
+/// tanh x = (e^2x − 1) / (e^2x + 1).
+///
+/// # Accuracy
+///
+/// At most [`TANH_MAX_ULP`](crate::math::TANH_MAX_ULP) over all inputs; odd to the bit, monotone, |tanh x| ≤ 1, NaN stays NaN, subnormals are
+/// returned as they are.
+///
+/// Both branches are computed in every lane, and one is chosen. A quotient (e^2x − 1) / (e^2x + 1) would do with one
+/// branch, but the rounding of its denominator makes it fall here and there as x grows; each of these branches is a
+/// small correction to an exact term, and rises.
+#[inline(always)]
+pub(crate) fn tanh<S: Simd>(simd: S, x: S::Vector) -> S::Vector {
+    let magnitude = simd.abs(x);
+    let square = simd.mul(x, x);
+    let cube = simd.mul(square, x);
+    let small = simd.mul_add(cube, polynomial(simd, TANH_SMALL, square), x);
+
+    // e^2m = 2ⁿ · e^2r with m = n · ln 2 / 2 + r. One constant for ln 2 / 2 is enough: its error of 1e-9 · n matters less
+    // the larger n, since 2 / (e^2m + 1) shrinks twice as fast.
+    let one = simd.splat(1.0);
+    let m = simd.min(simd.splat(TANH_ONE), magnitude);
+    let (n, shifted) = round(simd, m, 2.0 * core::f32::consts::LOG2_E);
+    let r = simd.neg_mul_add(n, simd.splat(0.5 * core::f32::consts::LN_2), m);
+    let exp_2r = polynomial(simd, EXP_OF_DOUBLE, r);
+    let denominator = simd.mul_add(exp_2r, simd.power_of_two(shifted), one);
+    let large = simd.sub(one, simd.div(simd.splat(2.0), denominator));
+
+    simd.select_lt(
+        magnitude,
+        simd.splat(TANH_BRANCH),
+        small,
+        simd.with_sign(large, x),
+    )
+}
+
+/// ln 2⁻¹²⁶ rounded up: below, e^x is subnormal, and [`exp`] gives zero.
+const EXP_UNDERFLOW: f32 = -87.336_54;
+
+/// ln 2 in two parts; n times the first is exact for |n| < 2⁹.
+const LN_2_HIGH: f32 = 0.693_145_75;
+const LN_2_LOW: f32 = 1.428_606_8e-6;
+
+/// (e^r − 1 − r) / r² on |r| ≤ ln 2 / 2, error of e^r 9.6e-9 relative:
+/// `fpminimax((exp(x)-1-x)/x^2, 4, [|SG...|], [-0.3467;0.3467])`.
+#[rustfmt::skip]
+const EXP_REST: [f32; 5] = [
+    0.5, 1.666_657_8e-1, 4.166_670_9e-2, 8.363_105e-3, 1.391_078e-3,
+];
+
+/// e^x for x ≤ 0; zero where the true value is subnormal.
+///
+/// # Accuracy
+///
+/// At most [`EXP_MAX_ULP`](crate::math::EXP_MAX_ULP) on (−∞, 0]; exp(−∞) = 0, NaN stays NaN. Unspecified for x > 0.
+#[inline(always)]
+pub(crate) fn exp<S: Simd>(simd: S, x: S::Vector) -> S::Vector {
+    let (n, shifted) = round(simd, x, core::f32::consts::LOG2_E);
+    let r = simd.neg_mul_add(n, simd.splat(LN_2_HIGH), x);
+    let r = simd.neg_mul_add(n, simd.splat(LN_2_LOW), r);
+    // 2ⁿ · (1 + u) with u = e^r − 1, rounded once at the end.
+    let rest = polynomial(simd, EXP_REST, r);
+    let u = simd.mul_add(simd.mul(r, r), rest, r);
+    let scale = simd.power_of_two(shifted);
+    let y = simd.mul_add(u, scale, scale);
+    simd.select_lt(x, simd.splat(EXP_UNDERFLOW), simd.splat(0.0), y)
+}
+
+/// (ln(1 + f) − f) / f² on [√½ − 1, √2 − 1], error of ln 9.0e-9 relative:
+/// `fpminimax((log(1+x)-x)/x^2, 8, [|SG...|], [sqrt(0.5)-1;sqrt(2)-1])`.
+#[rustfmt::skip]
+const LN_REST: [f32; 9] = [
+    -4.999_999_7e-1, 3.333_332_5e-1, -2.500_083_1e-1, 2.000_166_9e-1, -1.662_593_8e-1,
+    1.419_487_3e-1, -1.312_178_5e-1, 1.278_807_2e-1, -7.773_077_5e-2,
+];
+
+/// ln x for normal x > 0.
+///
+/// # Accuracy
+///
+/// At most [`LN_MAX_ULP`](crate::math::LN_MAX_ULP) on [1, 2¹⁶], the range of a sum of up to 2¹⁶ exponentials the largest of which is 1.
+/// Unspecified for zero, subnormal and negative numbers, infinities and NaN.
+#[inline(always)]
+pub(crate) fn ln<S: Simd>(simd: S, x: S::Vector) -> S::Vector {
+    let one = simd.splat(1.0);
+    let (exponent, significand) = simd.exponent_and_significand(x);
+    // A significand above √2 is halved, so that f is centred on zero.
+    let sqrt_2 = simd.splat(core::f32::consts::SQRT_2);
+    let halved = simd.mul(significand, simd.splat(0.5));
+    let e = simd.select_lt(significand, sqrt_2, exponent, simd.add(exponent, one));
+    let f = simd.sub(
+        simd.select_lt(significand, sqrt_2, significand, halved),
+        one,
+    );
+
+    let rest = simd.mul(simd.mul(f, f), polynomial(simd, LN_REST, f));
+    let low = simd.mul_add(e, simd.splat(LN_2_LOW), rest);
+    simd.mul_add(e, simd.splat(LN_2_HIGH), simd.add(f, low))
+}

@@ -1,0 +1,280 @@
+//! A model's type as plain data: what the kernels know of it.
+//!
+//! The types of [`mlp`](crate::mlp) check shapes while a program is compiled; each then hands the kernels a [`Network`],
+//! and batches as flat slices. So the kernels are compiled once for each instruction set, in this crate, and not once
+//! more for every model in the program that embeds it. (Passing the shape as constants was tried: see
+//! `kernels/batch_step.rs`.)
+
+use crate::error::Error;
+use crate::simd::LANES;
+
+/// The first layer's input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InputKind {
+    /// `context` tokens of a vocabulary, each looked up in a table of `embed` numbers.
+    Tokens {
+        vocab: usize,
+        context: usize,
+        embed: usize,
+    },
+    /// `features` numbers.
+    Dense { features: usize },
+}
+
+/// The activation of the hidden layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ActivationKind {
+    Tanh,
+    Relu,
+}
+
+/// What the outputs mean, and the loss that follows from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeadKind {
+    /// Classes; cross-entropy of the softmax.
+    Softmax,
+    /// Numbers; mean squared error.
+    SquaredError,
+}
+
+/// Shapes and functions of a model with one hidden layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    pub(crate) input: InputKind,
+    pub(crate) hidden: usize,
+    pub(crate) activation: ActivationKind,
+    pub(crate) outputs: usize,
+    pub(crate) head: HeadKind,
+}
+
+/// One tensor of a model: `rows × columns`, row-major, in the model's own exact shape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tensor {
+    pub(crate) name: &'static str,
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+    /// First element in the padded storage.
+    pub(crate) start: usize,
+    /// Elements from row to row in the padded storage.
+    pub(crate) stride: usize,
+}
+
+impl Network {
+    /// Width of the first layer's input.
+    pub(crate) const fn inputs(self) -> usize {
+        match self.input {
+            InputKind::Tokens { context, embed, .. } => context * embed,
+            InputKind::Dense { features } => features,
+        }
+    }
+
+    /// Tokens or numbers that one example's input has.
+    pub(crate) const fn input_width(self) -> usize {
+        match self.input {
+            InputKind::Tokens { context, .. } => context,
+            InputKind::Dense { features } => features,
+        }
+    }
+
+    /// Tokens that the input knows; 0 for an input of numbers.
+    pub(crate) const fn vocabulary(self) -> usize {
+        match self.input {
+            InputKind::Tokens { vocab, .. } => vocab,
+            InputKind::Dense { .. } => 0,
+        }
+    }
+
+    /// Vectors of a row of neurons.
+    pub(crate) const fn hidden_vectors(self) -> usize {
+        self.hidden.div_ceil(LANES)
+    }
+
+    /// Vectors of a row of outputs.
+    pub(crate) const fn output_vectors(self) -> usize {
+        self.outputs.div_ceil(LANES)
+    }
+
+    /// Vectors of the embedding table, which is not padded but at its end.
+    pub(crate) const fn embedding_vectors(self) -> usize {
+        match self.input {
+            InputKind::Tokens { vocab, embed, .. } => (vocab * embed).div_ceil(LANES),
+            InputKind::Dense { .. } => 0,
+        }
+    }
+
+    /// Vectors of the first layer: a row of weights for each input, then the bias.
+    pub(crate) const fn first_layer_vectors(self) -> usize {
+        (self.inputs() + 1) * self.hidden_vectors()
+    }
+
+    /// Vectors of the second layer: a row of weights for each neuron, then the bias.
+    pub(crate) const fn second_layer_vectors(self) -> usize {
+        (self.hidden + 1) * self.output_vectors()
+    }
+
+    /// Vectors of all parameters in the padded storage: embedding, first layer, second layer.
+    pub(crate) const fn parameter_vectors(self) -> usize {
+        self.embedding_vectors() + self.first_layer_vectors() + self.second_layer_vectors()
+    }
+
+    /// The tensors in storage order; a model of numbers has no embedding.
+    pub(crate) fn tensors(self) -> impl Iterator<Item = Tensor> {
+        let embedding = match self.input {
+            InputKind::Tokens { vocab, embed, .. } => Some(Tensor {
+                name: "embedding",
+                rows: vocab,
+                columns: embed,
+                start: 0,
+                stride: embed,
+            }),
+            InputKind::Dense { .. } => None,
+        };
+        let first = self.embedding_vectors() * LANES;
+        let second = first + self.first_layer_vectors() * LANES;
+        let layer = |names: [&'static str; 2], rows, columns: usize, start| {
+            let stride = columns.next_multiple_of(LANES);
+            [
+                Tensor {
+                    name: names[0],
+                    rows,
+                    columns,
+                    start,
+                    stride,
+                },
+                Tensor {
+                    name: names[1],
+                    rows: 1,
+                    columns,
+                    start: start + rows * stride,
+                    stride,
+                },
+            ]
+        };
+        embedding
+            .into_iter()
+            .chain(layer(
+                ["hidden_weights", "hidden_bias"],
+                self.inputs(),
+                self.hidden,
+                first,
+            ))
+            .chain(layer(
+                ["output_weights", "output_bias"],
+                self.hidden,
+                self.outputs,
+                second,
+            ))
+    }
+
+    /// Refuses a batch with a token, class or number that the model cannot take.
+    pub(crate) fn check(self, batch: Batch<'_>) -> Result<(), Error> {
+        self.check_inputs(batch.inputs)?;
+        match batch.targets {
+            Targets::Classes(classes) => {
+                match classes.iter().position(|&c| usize::from(c) >= self.outputs) {
+                    Some(example) => Err(Error::ClassOutOfRange {
+                        example,
+                        class: classes[example],
+                        classes: self.outputs,
+                    }),
+                    None => Ok(()),
+                }
+            }
+            Targets::Values(values) => check_finite("target", values, self.outputs),
+        }
+    }
+
+    /// The part of [`check`](Self::check) that concerns the inputs.
+    pub(crate) fn check_inputs(self, inputs: Inputs<'_>) -> Result<(), Error> {
+        let width = self.input_width();
+        match inputs {
+            Inputs::Tokens(tokens) => {
+                let vocabulary = self.vocabulary();
+                match tokens.iter().position(|&t| usize::from(t) >= vocabulary) {
+                    Some(place) => Err(Error::TokenOutOfRange {
+                        example: place / width,
+                        position: place % width,
+                        token: tokens[place],
+                        vocabulary,
+                    }),
+                    None => Ok(()),
+                }
+            }
+            Inputs::Features(features) => check_finite("input", features, width),
+        }
+    }
+}
+
+fn check_finite(what: &'static str, values: &[f32], width: usize) -> Result<(), Error> {
+    // The product of zero and a finite number is zero; this form of the test vectorises.
+    if values.iter().fold(0.0, |sum, value| sum + value * 0.0) == 0.0 {
+        return Ok(());
+    }
+    match values.iter().position(|value| !value.is_finite()) {
+        Some(place) => Err(Error::NonFiniteData {
+            what,
+            example: place / width,
+            position: place % width,
+            value: values[place],
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Inputs of a batch, one example after another.
+#[derive(Clone, Copy, Debug)]
+pub enum Inputs<'a> {
+    Tokens(&'a [u8]),
+    Features(&'a [f32]),
+}
+
+/// Targets of a batch, one example after another.
+#[derive(Clone, Copy, Debug)]
+pub enum Targets<'a> {
+    Classes(&'a [u8]),
+    Values(&'a [f32]),
+}
+
+/// A batch of `len` examples, already checked against the network.
+#[derive(Clone, Copy, Debug)]
+pub struct Batch<'a> {
+    pub(crate) len: usize,
+    pub(crate) inputs: Inputs<'a>,
+    pub(crate) targets: Targets<'a>,
+}
+
+impl Batch<'_> {
+    /// Refuses numbers that are not finite; for a data set, which does not know its model yet.
+    pub(crate) fn check_finite(self) -> Result<(), Error> {
+        if let Inputs::Features(features) = self.inputs {
+            check_finite("input", features, features.len() / self.len)?;
+        }
+        if let Targets::Values(values) = self.targets {
+            check_finite("target", values, values.len() / self.len)?;
+        }
+        Ok(())
+    }
+}
+
+impl Inputs<'_> {
+    /// Examples `start .. start + len`.
+    pub(crate) fn slice(self, network: Network, start: usize, len: usize) -> Self {
+        let width = network.input_width();
+        match self {
+            Self::Tokens(tokens) => Self::Tokens(&tokens[start * width..][..len * width]),
+            Self::Features(features) => Self::Features(&features[start * width..][..len * width]),
+        }
+    }
+}
+
+impl Targets<'_> {
+    /// Examples `start .. start + len`.
+    pub(crate) fn slice(self, network: Network, start: usize, len: usize) -> Self {
+        match self {
+            Self::Classes(classes) => Self::Classes(&classes[start..][..len]),
+            Self::Values(values) => {
+                Self::Values(&values[start * network.outputs..][..len * network.outputs])
+            }
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Draws that are the same bits everywhere: normal numbers and uniform integers from any `rand_core` generator.
+
+use rand_xoshiro::rand_core::Rng;
+
+/// Standard normal draws by the transform of Box and Muller (1958), two at a time:
+///
+/// ```text
+/// √(−2 ln u) · cos 2πv     √(−2 ln u) · sin 2πv     u in (0, 1], v in [0, 1), each of 53 random bits
+/// ```
+///
+/// in `f64`, rounded to `f32` once. ln, sin and cos come from the `libm` crate, which is the same Rust code on every
+/// platform, and never from the platform's mathematical library.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct StandardNormal {
+    spare: Option<f32>,
+}
+
+impl StandardNormal {
+    /// The next draw. Every second one takes two 64-bit words from the generator.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "rounding to f32 is the last operation"
+    )]
+    pub fn sample(&mut self, rng: &mut impl Rng) -> f32 {
+        if let Some(spare) = self.spare.take() {
+            return spare;
+        }
+        let u = 1.0 - unit(rng);
+        let angle = core::f64::consts::TAU * unit(rng);
+        let radius = libm::sqrt(-2.0 * libm::log(u));
+        let (sin, cos) = libm::sincos(angle);
+        self.spare = Some((radius * sin) as f32);
+        (radius * cos) as f32
+    }
+}
+
+/// Uniform in [0, 1), of 53 random bits.
+#[expect(clippy::cast_precision_loss, reason = "53 bits fit an f64 exactly")]
+pub(crate) fn unit(rng: &mut impl Rng) -> f64 {
+    (rng.next_u64() >> 11) as f64 * (1.0 / (1_u64 << 53) as f64)
+}
+
+/// A uniform integer below `n`, without bias: the multiplication of Lemire (2019, "Fast random integer generation in an
+/// interval"), which divides only once in 2³²/n draws.
+///
+/// # Panics
+///
+/// If `n` is 0.
+#[inline]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the low half of the product is wanted"
+)]
+pub fn below(rng: &mut impl Rng, n: u32) -> u32 {
+    assert!(n > 0, "there is no integer below 0");
+    let mut product = u64::from(rng.next_u32()) * u64::from(n);
+    if (product as u32) < n {
+        let threshold = n.wrapping_neg() % n;
+        while (product as u32) < threshold {
+            product = u64::from(rng.next_u32()) * u64::from(n);
+        }
+    }
+    (product >> 32) as u32
+}

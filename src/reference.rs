@@ -1,0 +1,274 @@
+//! The oracle: loss and gradients in `f64`, loop by loop as in the formulas.
+//!
+//! It shares no code with the kernels: other shapes (nalgebra's dynamic matrices), other order of sums, another
+//! precision, and the `libm` crate's functions. It is there to be right, and is itself held to central finite
+//! differences. Nothing falls back to it.
+
+use alloc::vec::Vec;
+
+use nalgebra::{DMatrix, DVector};
+
+use crate::error::Error;
+use crate::mlp::{ExampleOf, Model, TargetOf, checked_batch};
+use crate::network::{ActivationKind, Batch, HeadKind, InputKind, Inputs, Network, Targets};
+
+/// A model in `f64`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reference<M: Model> {
+    /// Tensors by name, `[rows, columns]`, in storage order.
+    tensors: Vec<(&'static str, DMatrix<f64>)>,
+    model: core::marker::PhantomData<fn() -> M>,
+}
+
+/// The derivative of the loss with respect to one tensor.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TensorGradient {
+    /// The tensor's name.
+    pub name: &'static str,
+    /// The derivatives.
+    pub values: DMatrix<f64>,
+    /// The same sums taken over the absolute values of their terms: the scale of the rounding error that a sum in lower
+    /// precision may have. With p − y counted as p + y and 1 − h² as 1 + h², it covers the cancellation in those too.
+    pub magnitudes: DMatrix<f64>,
+}
+
+/// A value and the sum of the absolute values that it came from.
+#[derive(Clone, Copy)]
+struct Bounded {
+    value: f64,
+    magnitude: f64,
+}
+
+impl<M: Model> Reference<M> {
+    /// The model's parameters, widened.
+    #[must_use]
+    pub fn of(model: &M) -> Self {
+        let mut shapes = M::NETWORK.tensors();
+        let mut tensors = Vec::new();
+        model.visit(&mut |name, values| {
+            if let Some(shape) = shapes.next() {
+                let values = values.iter().map(|&value| f64::from(value));
+                tensors.push((
+                    name,
+                    DMatrix::from_row_iterator(shape.rows, shape.columns, values),
+                ));
+            }
+        });
+        Self {
+            tensors,
+            model: core::marker::PhantomData,
+        }
+    }
+
+    /// The tensors by name.
+    pub fn tensors(&self) -> impl Iterator<Item = (&'static str, &DMatrix<f64>)> {
+        self.tensors.iter().map(|(name, tensor)| (*name, tensor))
+    }
+
+    /// One element of a tensor, to be changed.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such tensor or element.
+    pub fn element_mut(&mut self, tensor: usize, row: usize, column: usize) -> &mut f64 {
+        &mut self.tensors[tensor].1[(row, column)]
+    }
+
+    /// Mean loss of a batch.
+    ///
+    /// # Errors
+    ///
+    /// As [`Trainer::step`](crate::Trainer::step).
+    pub fn loss(&self, inputs: &[ExampleOf<M>], targets: &[TargetOf<M>]) -> Result<f64, Error> {
+        let batch = checked_batch::<M>(inputs, targets)?;
+        let losses = (0..batch.len).map(|b| self.forward(batch, b).loss);
+        Ok(losses.sum::<f64>() / batch.len as f64)
+    }
+
+    /// Mean loss of a batch and its derivative with respect to every parameter.
+    ///
+    /// # Errors
+    ///
+    /// As [`Trainer::step`](crate::Trainer::step).
+    pub fn gradients(
+        &self,
+        inputs: &[ExampleOf<M>],
+        targets: &[TargetOf<M>],
+    ) -> Result<(f64, Vec<TensorGradient>), Error> {
+        let batch = checked_batch::<M>(inputs, targets)?;
+        let network = M::NETWORK;
+        let mut gradients: Vec<TensorGradient> = self
+            .tensors()
+            .map(|(name, tensor)| TensorGradient {
+                name,
+                values: DMatrix::zeros(tensor.nrows(), tensor.ncols()),
+                magnitudes: DMatrix::zeros(tensor.nrows(), tensor.ncols()),
+            })
+            .collect();
+        let mut add = |tensor: &str, row, column, term: f64, magnitude: f64| {
+            for gradient in gradients
+                .iter_mut()
+                .filter(|gradient| gradient.name == tensor)
+            {
+                gradient.values[(row, column)] += term;
+                gradient.magnitudes[(row, column)] += magnitude;
+            }
+        };
+        let mut loss = 0.0;
+        for b in 0..batch.len {
+            let Forward {
+                x,
+                h,
+                d_outputs,
+                loss: example_loss,
+            } = self.forward(batch, b);
+            loss += example_loss;
+            for (k, d) in d_outputs.iter().enumerate() {
+                add("output_bias", 0, k, d.value, d.magnitude);
+                for n in 0..network.hidden {
+                    add(
+                        "output_weights",
+                        n,
+                        k,
+                        h[n] * d.value,
+                        h[n].abs() * d.magnitude,
+                    );
+                }
+            }
+            let w2 = self.tensor("output_weights");
+            let w1 = self.tensor("hidden_weights");
+            for n in 0..network.hidden {
+                let (mut d_h, mut m_h) = (0.0, 0.0);
+                for (k, d) in d_outputs.iter().enumerate() {
+                    d_h += w2[(n, k)] * d.value;
+                    m_h += w2[(n, k)].abs() * d.magnitude;
+                }
+                let slope = slope(network.activation, h[n]);
+                let (d_z, m_z) = (d_h * slope.value, m_h * slope.magnitude);
+                add("hidden_bias", 0, n, d_z, m_z);
+                for i in 0..network.inputs() {
+                    add("hidden_weights", i, n, x[i] * d_z, x[i].abs() * m_z);
+                    if let Some((token, d)) = looked_up(network, batch.inputs, b, i) {
+                        add(
+                            "embedding",
+                            token,
+                            d,
+                            w1[(i, n)] * d_z,
+                            w1[(i, n)].abs() * m_z,
+                        );
+                    }
+                }
+            }
+        }
+        for gradient in &mut gradients {
+            gradient.values /= batch.len as f64;
+            gradient.magnitudes /= batch.len as f64;
+        }
+        Ok((loss / batch.len as f64, gradients))
+    }
+
+    fn tensor(&self, name: &str) -> &DMatrix<f64> {
+        let found = self.tensors.iter().find(|(tensor, _)| *tensor == name);
+        &found.expect("every model has weights and biases").1
+    }
+
+    /// Example b of the batch.
+    fn forward(&self, batch: Batch<'_>, b: usize) -> Forward {
+        let network = M::NETWORK;
+        let x = DVector::from_fn(network.inputs(), |i, _| match batch.inputs {
+            Inputs::Features(features) => f64::from(features[b * network.inputs() + i]),
+            Inputs::Tokens(_) => looked_up(network, batch.inputs, b, i)
+                .map_or(0.0, |(token, d)| self.tensor("embedding")[(token, d)]),
+        });
+        let z =
+            self.tensor("hidden_weights").transpose() * &x + self.tensor("hidden_bias").transpose();
+        let h: Vec<f64> = z
+            .iter()
+            .map(|&z| match network.activation {
+                ActivationKind::Tanh => libm::tanh(z),
+                ActivationKind::Relu => z.max(0.0),
+            })
+            .collect();
+        let outputs = self.tensor("output_weights").transpose() * DVector::from_column_slice(&h)
+            + self.tensor("output_bias").transpose();
+        let (loss, d_outputs) = match (network.head, batch.targets) {
+            (HeadKind::Softmax, Targets::Classes(classes)) => {
+                cross_entropy(outputs.as_slice(), usize::from(classes[b]))
+            }
+            (HeadKind::SquaredError, Targets::Values(values)) => {
+                squared_error(outputs.as_slice(), &values[b * network.outputs..])
+            }
+            _ => unreachable!("a head type fixes its targets"),
+        };
+        Forward {
+            x,
+            h,
+            d_outputs,
+            loss,
+        }
+    }
+}
+
+/// What one example leaves behind for its gradient.
+struct Forward {
+    x: DVector<f64>,
+    h: Vec<f64>,
+    /// Derivative of the example's own loss with respect to the outputs.
+    d_outputs: Vec<Bounded>,
+    loss: f64,
+}
+
+/// The embedding element that input i of example b is a copy of.
+fn looked_up(network: Network, inputs: Inputs<'_>, b: usize, i: usize) -> Option<(usize, usize)> {
+    match (network.input, inputs) {
+        (InputKind::Tokens { context, embed, .. }, Inputs::Tokens(tokens)) => {
+            Some((usize::from(tokens[b * context + i / embed]), i % embed))
+        }
+        _ => None,
+    }
+}
+
+/// Derivative of the activation, from its value.
+fn slope(activation: ActivationKind, h: f64) -> Bounded {
+    match activation {
+        ActivationKind::Tanh => Bounded {
+            value: 1.0 - h * h,
+            magnitude: 1.0 + h * h,
+        },
+        ActivationKind::Relu if h > 0.0 => Bounded {
+            value: 1.0,
+            magnitude: 1.0,
+        },
+        ActivationKind::Relu => Bounded {
+            value: 0.0,
+            magnitude: 0.0,
+        },
+    }
+}
+
+/// ln Σ e^z − z_y and its derivative p − y.
+fn cross_entropy(z: &[f64], class: usize) -> (f64, Vec<Bounded>) {
+    let max = z.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let total: f64 = z.iter().map(|z| libm::exp(z - max)).sum();
+    let d_outputs = z.iter().enumerate().map(|(k, z)| {
+        let p = libm::exp(z - max) / total;
+        let y = if k == class { 1.0 } else { 0.0 };
+        Bounded {
+            value: p - y,
+            magnitude: p + y,
+        }
+    });
+    (libm::log(total) - (z[class] - max), d_outputs.collect())
+}
+
+/// Mean over the outputs of (z − y)², and its derivative.
+fn squared_error(z: &[f64], y: &[f32]) -> (f64, Vec<Bounded>) {
+    let count = z.len() as f64;
+    let pairs = || z.iter().zip(y).map(|(&z, &y)| (z, f64::from(y)));
+    let loss = pairs().map(|(z, y)| (z - y) * (z - y)).sum::<f64>() / count;
+    let d_outputs = pairs().map(|(z, y)| Bounded {
+        value: 2.0 * (z - y) / count,
+        magnitude: 2.0 * (z.abs() + y.abs()) / count,
+    });
+    (loss, d_outputs.collect())
+}

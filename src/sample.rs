@@ -1,0 +1,86 @@
+//! New names from a model.
+
+use alloc::string::String;
+
+use rand_xoshiro::rand_core::Rng;
+
+use crate::architecture::{Input, Softmax, Tokens};
+use crate::corpus::push;
+use crate::error::Error;
+use crate::mlp::Model;
+use crate::random::unit;
+use crate::trainer::Trainer;
+use crate::vocabulary::Vocabulary;
+
+/// Draws a class from the softmax of `logits / temperature`.
+///
+/// Temperature 1 is the model's own distribution; a lower one prefers the likely classes, and 0 takes the likeliest, the
+/// first of them if several are equal.
+///
+/// # Errors
+///
+/// [`Error::Setting`] for a temperature that is negative or not finite.
+pub fn categorical(logits: &[f32], temperature: f32, rng: &mut impl Rng) -> Result<usize, Error> {
+    if !(temperature.is_finite() && temperature >= 0.0) {
+        return Err(Error::Setting {
+            name: "temperature",
+            expected: "finite and at least 0",
+            found: f64::from(temperature),
+        });
+    }
+    let mut best = 0;
+    for (class, &logit) in logits.iter().enumerate() {
+        if logit > logits[best] {
+            best = class;
+        }
+    }
+    if temperature == 0.0 {
+        return Ok(best);
+    }
+    let weight = |logit: f32| {
+        libm::exp((f64::from(logit) - f64::from(logits[best])) / f64::from(temperature))
+    };
+    let total: f64 = logits.iter().map(|&logit| weight(logit)).sum();
+    let mut left = unit(rng) * total;
+    for (class, &logit) in logits.iter().enumerate() {
+        left -= weight(logit);
+        if left < 0.0 {
+            return Ok(class);
+        }
+    }
+    Ok(best) // Rounding can leave a crumb beyond the last class.
+}
+
+/// Draws a name, character by character, until the end mark or `longest` characters.
+///
+/// # Errors
+///
+/// As [`categorical`].
+pub fn name<M, const VOCAB: usize, const CONTEXT: usize, const EMBED: usize>(
+    trainer: &mut Trainer<M>,
+    vocabulary: &Vocabulary,
+    temperature: f32,
+    longest: usize,
+    rng: &mut impl Rng,
+) -> Result<String, Error>
+where
+    M: Model<Input = Tokens<VOCAB, CONTEXT, EMBED>, Head = Softmax<VOCAB>>,
+    Tokens<VOCAB, CONTEXT, EMBED>: Input<Example = [u8; CONTEXT]>,
+{
+    let mut context = [Vocabulary::END; CONTEXT];
+    let mut name = String::new();
+    for _ in 0..longest {
+        let logits = trainer.logits(&context)?;
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "a softmax has at most 256 classes"
+        )]
+        let token = categorical(&logits, temperature, rng)? as u8;
+        let Some(character) = vocabulary.character(token) else {
+            break;
+        };
+        name.push(character);
+        push(&mut context, token);
+    }
+    Ok(name)
+}

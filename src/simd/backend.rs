@@ -1,0 +1,152 @@
+//! Which instructions the kernels run on: detected once, held as a value, chosen by hand or by name.
+
+use core::fmt;
+use core::str::FromStr;
+
+use super::{Simd, portable::Portable, scalar::Scalar};
+#[cfg(target_arch = "x86_64")]
+use super::{avx2::Avx2, avx512::Avx512};
+use crate::error::Error;
+
+/// A computation that is written once and run on any backend.
+///
+/// Implementations are records of arguments; [`run`](Kernel::run) is `#[inline(always)]`, so that the whole computation
+/// is compiled inside the backend's entry function, with its instructions.
+pub(crate) trait Kernel {
+    type Output;
+
+    fn run<S: Simd>(self, simd: S) -> Self::Output;
+}
+
+/// The instruction set that a model is trained and evaluated with.
+///
+/// [`Backend::detect`] picks the fastest that this processor has. The choice changes the speed and nothing else: every
+/// backend with [fused multiply-add](Backend::is_fused) computes the same bits.
+///
+/// ```
+/// use fused_mlp::Backend;
+///
+/// let fastest = Backend::detect();
+/// assert!(Backend::available().any(|backend| backend == fastest));
+/// let specification: Backend = "scalar".parse()?;
+/// assert_eq!(specification.name(), "scalar");
+/// # Ok::<(), fused_mlp::Error>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Backend(Token);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Token {
+    Scalar(Scalar),
+    Portable(Portable),
+    #[cfg(target_arch = "x86_64")]
+    Avx2(Avx2),
+    #[cfg(target_arch = "x86_64")]
+    Avx512(Avx512),
+}
+
+impl Backend {
+    /// The specification: plain loops, slow, the bits that all others are held to.
+    pub const SCALAR: Self = Self(Token::Scalar(Scalar));
+
+    /// The `wide` crate, as fast as the flags that it was compiled with allow.
+    pub const PORTABLE: Self = Self(Token::Portable(Portable));
+
+    /// Every name that some processor knows; [`available`](Backend::available) lists those of this one.
+    pub const NAMES: [&str; 4] = ["scalar", "portable", "avx2", "avx512"];
+
+    /// The fastest backend that this processor has. No flag is needed, here or in the program that embeds this crate.
+    #[must_use]
+    pub fn detect() -> Self {
+        Self::available().last().unwrap_or(Self::PORTABLE)
+    }
+
+    /// The backends that this processor can run, slowest first.
+    pub fn available() -> impl Iterator<Item = Self> {
+        #[cfg(target_arch = "x86_64")]
+        let detected = [
+            Avx2::detect().map(Token::Avx2),
+            Avx512::detect().map(Token::Avx512),
+        ];
+        #[cfg(not(target_arch = "x86_64"))]
+        let detected = [];
+        [Self::SCALAR, Self::PORTABLE]
+            .into_iter()
+            .chain(detected.into_iter().flatten().map(Self))
+    }
+
+    /// `scalar`, `portable`, `avx2` or `avx512`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self.0 {
+            Token::Scalar(_) => "scalar",
+            Token::Portable(_) => "portable",
+            #[cfg(target_arch = "x86_64")]
+            Token::Avx2(_) => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Token::Avx512(_) => "avx512",
+        }
+    }
+
+    /// Whether a multiply-add rounds once. Backends for which this holds give the same bits. Where it does not
+    /// (`portable` on a target without the instruction, such as plain x86-64 or wasm), results agree within rounding.
+    #[must_use]
+    pub fn is_fused(self) -> bool {
+        struct IsFused;
+        impl Kernel for IsFused {
+            type Output = bool;
+            #[inline(always)]
+            fn run<S: Simd>(self, _: S) -> bool {
+                S::FUSED
+            }
+        }
+        self.run(IsFused)
+    }
+
+    /// Runs `kernel` with this backend's instructions.
+    #[inline]
+    pub(crate) fn run<K: Kernel>(self, kernel: K) -> K::Output {
+        match self.0 {
+            Token::Scalar(token) => kernel.run(token),
+            Token::Portable(token) => kernel.run(token),
+            #[cfg(target_arch = "x86_64")]
+            Token::Avx2(token) => token.run(kernel),
+            #[cfg(target_arch = "x86_64")]
+            Token::Avx512(token) => token.run(kernel),
+        }
+    }
+}
+
+impl Default for Backend {
+    fn default() -> Self {
+        Self::detect()
+    }
+}
+
+impl fmt::Debug for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Backend({})", self.name())
+    }
+}
+
+impl fmt::Display for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Backend {
+    type Err = Error;
+
+    /// # Errors
+    ///
+    /// [`Error::UnknownBackend`] for a name outside [`Backend::NAMES`], [`Error::UnavailableBackend`] for one that this
+    /// processor lacks.
+    fn from_str(name: &str) -> Result<Self, Error> {
+        let known = Self::NAMES.into_iter().find(|known| *known == name);
+        let name = known.ok_or_else(|| Error::UnknownBackend { name: name.into() })?;
+        Self::available()
+            .find(|backend| backend.name() == name)
+            .ok_or(Error::UnavailableBackend { name })
+    }
+}

@@ -1,0 +1,154 @@
+//! The trainer: steps of gradient descent on a model.
+
+use crate::architecture::{Example, Head};
+use crate::dataset::{Dataset, Minibatch};
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::mlp::{
+    ExampleOf, Model, PredictionOf, TargetOf, batch, checked_batch, engine_of, model_of,
+};
+use crate::network::Batch;
+use crate::optimizer::Sgd;
+use crate::simd::Backend;
+
+/// Trains a model, one fused step at a time.
+///
+/// It owns the parameters in padded form, working storage for one chunk of examples, a backend and an optimizer. After it
+/// is made, stepping and evaluating allocate nothing.
+///
+/// ```
+/// use fused_mlp::{NameModel, SeedableRng, Sgd, Trainer, Xoshiro256PlusPlus};
+///
+/// let model = NameModel::standard_normal(&mut Xoshiro256PlusPlus::seed_from_u64(1));
+/// let mut trainer = Trainer::new(model, Sgd::new(0.1))?;
+/// let first = trainer.step(&[[0, 0, 5]], &[13])?;
+/// let second = trainer.step(&[[0, 0, 5]], &[13])?;
+/// assert!(second < first);
+/// # Ok::<(), fused_mlp::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Trainer<M: Model> {
+    engine: Engine,
+    optimizer: Sgd,
+    steps: u64,
+    model: core::marker::PhantomData<fn() -> M>,
+}
+
+impl<M: Model> Trainer<M> {
+    /// A trainer on the fastest [`Backend`] of this processor.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] for a rate that is negative or not finite, [`Error::NonFiniteParameter`] for such a model.
+    pub fn new(model: M, optimizer: Sgd) -> Result<Self, Error> {
+        optimizer.check()?;
+        Ok(Self {
+            engine: engine_of(&model, Backend::detect())?,
+            optimizer,
+            steps: 0,
+            model: core::marker::PhantomData,
+        })
+    }
+
+    /// The same trainer on another backend. With [fused](Backend::is_fused) ones it changes no bit.
+    #[must_use]
+    pub fn with_backend(mut self, backend: Backend) -> Self {
+        self.engine.set_backend(backend);
+        self
+    }
+
+    /// One step on a batch of any length from 1 up: forward, backward, update.
+    ///
+    /// Returns the mean loss of the batch before the update, in nats for a softmax. The update is computed beside the old
+    /// parameters and takes their place only if all of it is finite, so a failed step leaves the model as it was.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::EmptyBatch`], [`Error::LengthMismatch`], [`Error::TokenOutOfRange`], [`Error::ClassOutOfRange`] or
+    /// [`Error::NonFiniteData`] for a bad batch; [`Error::NonFiniteStep`] if the step would make the model non-finite.
+    pub fn step(&mut self, inputs: &[ExampleOf<M>], targets: &[TargetOf<M>]) -> Result<f32, Error> {
+        self.step_checked(checked_batch::<M>(inputs, targets)?)
+    }
+
+    /// One step on a batch drawn from a [`Dataset`], whose examples were checked when the data set was made.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TokenOutOfRange`] or [`Error::ClassOutOfRange`] if the data set is one of a larger vocabulary,
+    /// [`Error::EmptyBatch`] if nothing was drawn yet, [`Error::NonFiniteStep`] as for [`step`](Trainer::step).
+    pub fn step_batch(
+        &mut self,
+        minibatch: &Minibatch<ExampleOf<M>, TargetOf<M>>,
+    ) -> Result<f32, Error> {
+        let batch = batch(minibatch.inputs(), minibatch.targets())?;
+        if !minibatch.limits().fit(M::NETWORK) {
+            M::NETWORK.check(batch)?;
+        }
+        self.step_checked(batch)
+    }
+
+    fn step_checked(&mut self, batch: Batch<'_>) -> Result<f32, Error> {
+        let loss = self.engine.gradients(batch);
+        self.engine
+            .descend(self.optimizer.learning_rate, loss, self.steps)?;
+        self.steps += 1;
+        Ok(loss)
+    }
+
+    /// Mean loss over a whole data set, or any part of one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TokenOutOfRange`] or [`Error::ClassOutOfRange`] if the data set is one of a larger vocabulary.
+    pub fn evaluate(&mut self, dataset: &Dataset<ExampleOf<M>, TargetOf<M>>) -> Result<f32, Error> {
+        let batch = batch(dataset.inputs(), dataset.targets())?;
+        if !dataset.limits().fit(M::NETWORK) {
+            M::NETWORK.check(batch)?;
+        }
+        Ok(self.engine.loss(batch))
+    }
+
+    /// Class probabilities, or numbers, for one input.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TokenOutOfRange`] or [`Error::NonFiniteData`] for a bad input.
+    pub fn predict(&mut self, input: &ExampleOf<M>) -> Result<PredictionOf<M>, Error> {
+        let inputs = ExampleOf::<M>::flatten(core::slice::from_ref(input));
+        M::NETWORK.check_inputs(inputs)?;
+        let mut prediction = [M::Head::blank()];
+        self.engine.predict(inputs, &mut prediction);
+        Ok(prediction[0])
+    }
+
+    /// Outputs of the second layer for one input: logits, or numbers.
+    ///
+    /// # Errors
+    ///
+    /// As [`predict`](Trainer::predict).
+    pub fn logits(&mut self, input: &ExampleOf<M>) -> Result<PredictionOf<M>, Error> {
+        let inputs = ExampleOf::<M>::flatten(core::slice::from_ref(input));
+        M::NETWORK.check_inputs(inputs)?;
+        let mut logits = [M::Head::blank()];
+        self.engine.logits(inputs, &mut logits);
+        Ok(logits[0])
+    }
+
+    /// The model as it is now.
+    #[must_use]
+    pub fn model(&self) -> M {
+        model_of(&self.engine)
+    }
+
+    /// Steps taken.
+    #[must_use]
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// The backend it runs on.
+    #[must_use]
+    pub fn backend(&self) -> Backend {
+        self.engine.backend()
+    }
+}
