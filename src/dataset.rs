@@ -92,10 +92,12 @@ impl<E: Example, T: Target> Dataset<E, T> {
     pub fn draw(&self, rng: &mut impl Rng, minibatch: &mut Minibatch<E, T>) {
         let len = u32::try_from(self.len()).expect("a data set has fewer than 2³² examples");
         minibatch.limits = self.limits;
-        for (input, target) in minibatch.inputs.iter_mut().zip(&mut minibatch.targets) {
-            let index = below(rng, len) as usize;
-            *input = self.inputs[index];
-            *target = self.targets[index];
+        // All numbers first: the look-ups then do not wait for the generator, and their cache misses overlap.
+        minibatch.indices.fill_with(|| below(rng, len));
+        let examples = minibatch.inputs.iter_mut().zip(&mut minibatch.targets);
+        for ((input, target), &index) in examples.zip(&minibatch.indices) {
+            *input = self.inputs[index as usize];
+            *target = self.targets[index as usize];
         }
     }
 
@@ -106,6 +108,7 @@ impl<E: Example, T: Target> Dataset<E, T> {
     /// [`Error::IndexOutOfRange`] for a number beyond the data set; `minibatch` is then left empty.
     pub fn select(&self, indices: &[u32], minibatch: &mut Minibatch<E, T>) -> Result<(), Error> {
         minibatch.limits = self.limits;
+        minibatch.indices.clear();
         minibatch.inputs.clear();
         minibatch.targets.clear();
         if let Some(&index) = indices.iter().find(|&&index| index as usize >= self.len()) {
@@ -114,6 +117,7 @@ impl<E: Example, T: Target> Dataset<E, T> {
                 examples: self.len(),
             });
         }
+        minibatch.indices.extend(indices);
         minibatch
             .inputs
             .extend(indices.iter().map(|&index| self.inputs[index as usize]));
@@ -127,6 +131,8 @@ impl<E: Example, T: Target> Dataset<E, T> {
 /// Room for a batch, used again from step to step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Minibatch<E, T> {
+    /// Where in the data set the examples stand.
+    indices: Vec<u32>,
     inputs: Vec<E>,
     targets: Vec<T>,
     limits: Limits,
@@ -137,6 +143,7 @@ impl<E: Example, T: Target> Minibatch<E, T> {
     #[must_use]
     pub fn new(len: usize) -> Self {
         Self {
+            indices: vec![0; len],
             inputs: vec![E::BLANK; len],
             targets: vec![T::BLANK; len],
             limits: Limits::default(),

@@ -1,11 +1,11 @@
 //! Padded parameters, working storage and a backend: a model in the form that the kernels run on.
-//!
-//! Nothing here is generic over the model, so it is compiled, with the kernels, in this crate.
 
 use crate::error::Error;
-use crate::kernels::batch_step::{BatchGradients, BatchLoss, CHUNK, ChunkOutputs, Workspace};
+use crate::kernels::batch_step::{BatchStep, CHUNK, Task, Workspace};
 use crate::kernels::buffer::Buffer;
+use crate::kernels::shape::Fixed;
 use crate::kernels::update::Descend;
+use crate::mlp::{Model, PredictionOf};
 use crate::network::{Batch, Inputs, Network, Tensor};
 use crate::simd::Backend;
 
@@ -70,24 +70,30 @@ impl Engine {
         unpad(self.gradients.floats(), tensor, values);
     }
 
-    /// The mean loss of a checked batch, or data set.
-    pub(crate) fn loss(&mut self, batch: Batch<'_>) -> f32 {
-        self.backend.run(BatchLoss {
-            network: self.network,
+    /// The mean loss of a checked batch, or data set, of an `M`.
+    pub(crate) fn loss<M: Model>(&mut self, batch: Batch<'_>) -> f32 {
+        run::<M>(self.backend, BatchStep {
+            shape: self.network,
             parameters: self.parameters.vectors(),
-            batch,
+            examples: batch.len,
+            inputs: batch.inputs,
+            task: Task::Loss { targets: batch.targets },
             workspace: &mut self.workspace,
         })
     }
 
-    /// The mean loss of a checked batch; its gradients stay in the engine.
-    pub(crate) fn gradients(&mut self, batch: Batch<'_>) -> f32 {
-        self.backend.run(BatchGradients {
-            network: self.network,
+    /// The mean loss of a checked batch of an `M`; its gradients stay in the engine.
+    pub(crate) fn gradients<M: Model>(&mut self, batch: Batch<'_>) -> f32 {
+        run::<M>(self.backend, BatchStep {
+            shape: self.network,
             parameters: self.parameters.vectors(),
-            batch,
+            examples: batch.len,
+            inputs: batch.inputs,
+            task: Task::Gradients {
+                targets: batch.targets,
+                gradients: self.gradients.vectors_mut(),
+            },
             workspace: &mut self.workspace,
-            gradients: self.gradients.vectors_mut(),
         })
     }
 
@@ -126,24 +132,27 @@ impl Engine {
             .map_or("loss", |tensor| tensor.name)
     }
 
-    /// Writes what the head makes of each example: class probabilities, or numbers.
-    pub(crate) fn predict<P: AsMut<[f32]>>(&mut self, inputs: Inputs<'_>, predictions: &mut [P]) {
-        self.outputs(inputs, true, predictions);
+    /// Writes what the head of an `M` makes of each example: class probabilities, or numbers.
+    pub(crate) fn predict<M: Model>(&mut self, inputs: Inputs<'_>, predictions: &mut [PredictionOf<M>]) {
+        self.outputs::<M>(inputs, true, predictions);
     }
 
     /// Writes each example's outputs as the second layer gives them: logits, or numbers.
-    pub(crate) fn logits<P: AsMut<[f32]>>(&mut self, inputs: Inputs<'_>, logits: &mut [P]) {
-        self.outputs(inputs, false, logits);
+    pub(crate) fn logits<M: Model>(&mut self, inputs: Inputs<'_>, logits: &mut [PredictionOf<M>]) {
+        self.outputs::<M>(inputs, false, logits);
     }
 
-    fn outputs<P: AsMut<[f32]>>(&mut self, inputs: Inputs<'_>, normalise: bool, outputs: &mut [P]) {
+    fn outputs<M: Model>(&mut self, inputs: Inputs<'_>, normalise: bool, outputs: &mut [PredictionOf<M>]) {
         for (chunk, outputs) in outputs.chunks_mut(CHUNK).enumerate() {
-            self.chunk_outputs(
-                inputs.slice(self.network, chunk * CHUNK, outputs.len()),
-                outputs.len(),
-                normalise,
-            );
-            let rows = self.workspace.outputs().chunks_exact(CHUNK);
+            run::<M>(self.backend, BatchStep {
+                shape: self.network,
+                parameters: self.parameters.vectors(),
+                examples: outputs.len(),
+                inputs: inputs.slice(self.network, chunk * CHUNK, outputs.len()),
+                task: Task::Outputs { normalise },
+                workspace: &mut self.workspace,
+            });
+            let rows = self.workspace.outputs.floats().chunks_exact(CHUNK);
             for (output, row) in rows.take(self.network.outputs).enumerate() {
                 for (example, &value) in outputs.iter_mut().zip(row) {
                     example.as_mut()[output] = value;
@@ -151,17 +160,26 @@ impl Engine {
             }
         }
     }
+}
 
-    fn chunk_outputs(&mut self, inputs: Inputs<'_>, examples: usize, normalise: bool) {
-        self.backend.run(ChunkOutputs {
-            network: self.network,
-            parameters: self.parameters.vectors(),
-            inputs,
-            examples,
-            normalise,
-            workspace: &mut self.workspace,
-        });
+/// Runs a task with the shape of an `M` as constants, where the backend has instructions of its own.
+///
+/// With debug assertions on, that is in a debug build, it runs the form for every shape, which is compiled in this crate and
+/// so can be optimised although the embedding program is not.
+fn run<M: Model>(backend: Backend, step: BatchStep<'_, Network>) -> f32 {
+    if cfg!(debug_assertions) {
+        return run_any(backend, step);
     }
+    let network = step.shape;
+    match backend.run_if_native(step.with_shape(Fixed::<M>::SHAPE)) {
+        Ok(loss) => loss,
+        Err(step) => run_any(backend, step.with_shape(network)),
+    }
+}
+
+/// Runs a task for a network of any shape.
+fn run_any(backend: Backend, step: BatchStep<'_, Network>) -> f32 {
+    backend.run(step)
 }
 
 fn unpad(padded: &[f32], tensor: Tensor, values: &mut [f32]) {

@@ -14,6 +14,8 @@ pub mod math;
 mod mlp;
 mod network;
 mod optimizer;
+#[doc(hidden)]
+pub mod probe;
 pub mod random;
 pub mod reference;
 pub mod replay;
@@ -32,3 +34,4 @@ pub use rand_xoshiro::Xoshiro256PlusPlus;
 pub use rand_xoshiro::rand_core::{Rng, SeedableRng};
 pub use simd::Backend;
 pub use trainer::Trainer;
+pub use vocabulary::Vocabulary;

@@ -182,7 +182,7 @@ impl<I: Input, const HIDDEN: usize, O: Head, A: Activation> Mlp<I, HIDDEN, O, A>
         let mut prediction = [O::blank()];
         let inputs = I::Example::flatten(core::slice::from_ref(input));
         Self::NETWORK.check_inputs(inputs)?;
-        engine_of(self, Backend::detect())?.predict(inputs, &mut prediction);
+        engine_of(self, Backend::detect())?.predict::<Self>(inputs, &mut prediction);
         Ok(prediction[0])
     }
 
@@ -193,7 +193,7 @@ impl<I: Input, const HIDDEN: usize, O: Head, A: Activation> Mlp<I, HIDDEN, O, A>
     /// As [`Trainer::step`](crate::Trainer::step).
     pub fn loss(&self, inputs: &[I::Example], targets: &[O::Target]) -> Result<f32, Error> {
         let batch = checked_batch::<Self>(inputs, targets)?;
-        Ok(engine_of(self, Backend::detect())?.loss(batch))
+        Ok(engine_of(self, Backend::detect())?.loss::<Self>(batch))
     }
 
     /// Mean loss of a batch and its gradient with respect to every parameter, in a model's shape.
@@ -222,7 +222,7 @@ impl<I: Input, const HIDDEN: usize, O: Head, A: Activation> Mlp<I, HIDDEN, O, A>
     ) -> Result<(f32, Self), Error> {
         let batch = checked_batch::<Self>(inputs, targets)?;
         let mut engine = engine_of(self, backend)?;
-        let loss = engine.gradients(batch);
+        let loss = engine.gradients::<Self>(batch);
         let mut gradients = Self::zeroed();
         let mut tensors = Self::NETWORK.tensors();
         gradients.visit_mut(&mut |_, values| {

@@ -1,9 +1,7 @@
 //! A model's type as plain data: what the kernels know of it.
 //!
 //! The types of [`mlp`](crate::mlp) check shapes while a program is compiled; each then hands the kernels a [`Network`],
-//! and batches as flat slices. So the kernels are compiled once for each instruction set, in this crate, and not once
-//! more for every model in the program that embeds it. (Passing the shape as constants was tried: see
-//! `kernels/batch_step.rs`.)
+//! and batches as flat slices.
 
 use crate::error::Error;
 use crate::simd::LANES;

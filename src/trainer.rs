@@ -88,7 +88,7 @@ impl<M: Model> Trainer<M> {
     }
 
     fn step_checked(&mut self, batch: Batch<'_>) -> Result<f32, Error> {
-        let loss = self.engine.gradients(batch);
+        let loss = self.engine.gradients::<M>(batch);
         self.engine
             .descend(self.optimizer.learning_rate, loss, self.steps)?;
         self.steps += 1;
@@ -105,7 +105,7 @@ impl<M: Model> Trainer<M> {
         if !dataset.limits().fit(M::NETWORK) {
             M::NETWORK.check(batch)?;
         }
-        Ok(self.engine.loss(batch))
+        Ok(self.engine.loss::<M>(batch))
     }
 
     /// Class probabilities, or numbers, for one input.
@@ -117,7 +117,7 @@ impl<M: Model> Trainer<M> {
         let inputs = ExampleOf::<M>::flatten(core::slice::from_ref(input));
         M::NETWORK.check_inputs(inputs)?;
         let mut prediction = [M::Head::blank()];
-        self.engine.predict(inputs, &mut prediction);
+        self.engine.predict::<M>(inputs, &mut prediction);
         Ok(prediction[0])
     }
 
@@ -130,7 +130,7 @@ impl<M: Model> Trainer<M> {
         let inputs = ExampleOf::<M>::flatten(core::slice::from_ref(input));
         M::NETWORK.check_inputs(inputs)?;
         let mut logits = [M::Head::blank()];
-        self.engine.logits(inputs, &mut logits);
+        self.engine.logits::<M>(inputs, &mut logits);
         Ok(logits[0])
     }
 

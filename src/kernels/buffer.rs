@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use super::batch_step::CHUNK;
+use super::contract::Pair;
 use crate::simd::LANES;
 
 /// A heap slice of whole vectors, aligned to 64 bytes.
@@ -38,6 +40,24 @@ impl Buffer {
 
     pub(crate) fn vectors(&self) -> &[[f32; LANES]] {
         self.floats().as_chunks().0
+    }
+
+    /// Two vectors each; an odd last one is left out.
+    pub(crate) fn pairs(&self) -> &[Pair] {
+        self.vectors().as_chunks().0
+    }
+
+    pub(crate) fn pairs_mut(&mut self) -> &mut [Pair] {
+        self.vectors_mut().as_chunks_mut().0
+    }
+
+    /// Two vectors each, as the examples of a chunk.
+    pub(crate) fn rows(&self) -> &[[f32; CHUNK]] {
+        self.floats().as_chunks().0
+    }
+
+    pub(crate) fn rows_mut(&mut self) -> &mut [[f32; CHUNK]] {
+        self.floats_mut().as_chunks_mut().0
     }
 
     pub(crate) fn vectors_mut(&mut self) -> &mut [[f32; LANES]] {

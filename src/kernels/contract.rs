@@ -9,7 +9,7 @@
 //!
 //! A register tile holds `ROWS × COLS` accumulators. At every k it loads COLS vectors of b and ROWS scalars of a and does
 //! ROWS · COLS multiply-adds; the first and the last touch of `out` happen while the tile is in registers (bias, tanh,
-//! 1 − h², or adding to an earlier sum).
+//! 1 − h², or adding to an earlier sum): see [`Epilogue`].
 //!
 //! | product        | rows   | summed over | a   | b                               |
 //! |----------------|--------|-------------|-----|---------------------------------|
@@ -22,13 +22,21 @@
 //!
 //! The scalars lie in one of two orders, [`ByRow`] and [`ByColumn`].
 
+use super::batch_step::{CHUNK, HALVES};
+use super::shape::Count;
 use crate::simd::{LANES, Simd};
 
-/// Vectors of one row after another, `stride` vectors from row to row.
+/// Two vectors side by side: a row of one feature over the examples of a chunk, or 32 features of one example.
+pub(crate) type Pair = [[f32; LANES]; HALVES];
+
+/// Rows b[k] of any width, cut into panels of one [`Pair`] each: panel p holds vectors 2p and 2p + 1 of row after row.
+///
+/// A tile reads one panel from top to bottom, so its loads have no stride and its loop no bounds to check.
 #[derive(Clone, Copy)]
-pub(crate) struct Rows<'a> {
-    pub(crate) vectors: &'a [[f32; LANES]],
-    pub(crate) stride: usize,
+pub(crate) struct Panels<'a> {
+    pub(crate) pairs: &'a [Pair],
+    /// Rows of one panel.
+    pub(crate) rows: usize,
 }
 
 /// Scalars a(row, k) with the k of one row side by side: `scalars[row · stride + k]`.
@@ -52,25 +60,25 @@ pub(crate) trait Scalars: Copy {
         self,
         simd: S,
         row: usize,
-        b: Rows<'_>,
+        b: &[Pair],
         col: usize,
-        depth: usize,
         tile: &mut [[S::Vector; COLS]; ROWS],
     );
 }
 
-/// One k of a tile: `tile[r][c] += a[r] · b[c]`.
+/// One k of a tile: `tile[r][c] += a[r] · b[col + c]`.
 #[inline(always)]
 fn multiply_add<S: Simd, const ROWS: usize, const COLS: usize>(
     simd: S,
     a: &[f32; ROWS],
-    b: &[[f32; LANES]],
+    b: &Pair,
+    col: usize,
     tile: &mut [[S::Vector; COLS]; ROWS],
 ) {
-    let b = &b[..COLS];
     let mut vectors = [simd.splat(0.0); COLS];
     for c in 0..COLS {
-        vectors[c] = simd.load(&b[c]);
+        // The remainder changes nothing; it tells the compiler that no bound needs a check.
+        vectors[c] = simd.load(&b[(col + c) % HALVES]);
     }
     for r in 0..ROWS {
         let a = simd.splat(a[r]);
@@ -86,21 +94,20 @@ impl Scalars for ByRow<'_> {
         self,
         simd: S,
         row: usize,
-        b: Rows<'_>,
+        b: &[Pair],
         col: usize,
-        depth: usize,
         tile: &mut [[S::Vector; COLS]; ROWS],
     ) {
         let mut rows: [&[f32]; ROWS] = [&[]; ROWS];
         for r in 0..ROWS {
-            rows[r] = &self.scalars[(row + r) * self.stride..][..depth];
+            rows[r] = &self.scalars[(row + r) * self.stride..][..b.len()];
         }
-        for (k, b) in b.vectors[col..].chunks(b.stride).enumerate().take(depth) {
+        for (k, b) in b.iter().enumerate() {
             let mut a = [0.0; ROWS];
             for r in 0..ROWS {
                 a[r] = rows[r][k];
             }
-            multiply_add(simd, &a, b, tile);
+            multiply_add(simd, &a, b, col, tile);
         }
     }
 }
@@ -111,15 +118,13 @@ impl Scalars for ByColumn<'_> {
         self,
         simd: S,
         row: usize,
-        b: Rows<'_>,
+        b: &[Pair],
         col: usize,
-        depth: usize,
         tile: &mut [[S::Vector; COLS]; ROWS],
     ) {
-        let columns = self.scalars[row..].chunks(self.stride);
-        for (a, b) in columns.zip(b.vectors[col..].chunks(b.stride)).take(depth) {
-            if let Some(a) = a.first_chunk::<ROWS>() {
-                multiply_add(simd, a, b, tile);
+        for (column, b) in self.scalars.chunks_exact(self.stride).zip(b) {
+            if let Some(a) = column[row..].first_chunk::<ROWS>() {
+                multiply_add(simd, a, b, col, tile);
             }
         }
     }
@@ -133,136 +138,101 @@ pub(crate) trait Epilogue: Copy {
     fn finish<S: Simd>(self, simd: S, sum: S::Vector, out: &mut [f32; LANES]);
 }
 
-/// `out = Σ`
-#[derive(Clone, Copy)]
-pub(crate) struct Plain;
-
-impl Epilogue for Plain {
-    #[inline(always)]
-    fn init<S: Simd>(self, simd: S, _row: usize, _out: &[f32; LANES]) -> S::Vector {
-        simd.splat(0.0)
-    }
-
-    #[inline(always)]
-    fn finish<S: Simd>(self, simd: S, sum: S::Vector, out: &mut [f32; LANES]) {
-        simd.store(sum, out);
-    }
-}
-
-/// `out = out + Σ`, the earlier value first in the sum.
-#[derive(Clone, Copy)]
-pub(crate) struct Added;
-
-impl Epilogue for Added {
-    #[inline(always)]
-    fn init<S: Simd>(self, simd: S, _row: usize, out: &[f32; LANES]) -> S::Vector {
-        simd.load(out)
-    }
-
-    #[inline(always)]
-    fn finish<S: Simd>(self, simd: S, sum: S::Vector, out: &mut [f32; LANES]) {
-        simd.store(sum, out);
-    }
-}
-
-/// `out = bias[row] + Σ`, the bias first in the sum.
-#[derive(Clone, Copy)]
-pub(crate) struct Biased<'a>(pub(crate) &'a [f32]);
-
-impl Epilogue for Biased<'_> {
-    #[inline(always)]
-    fn init<S: Simd>(self, simd: S, row: usize, _out: &[f32; LANES]) -> S::Vector {
-        simd.splat(self.0[row])
-    }
-
-    #[inline(always)]
-    fn finish<S: Simd>(self, simd: S, sum: S::Vector, out: &mut [f32; LANES]) {
-        simd.store(sum, out);
-    }
-}
-
-/// The extent of a contraction: rows, vectors of lanes in each, and terms of each sum.
-#[derive(Clone, Copy)]
-pub(crate) struct Extent {
-    pub(crate) rows: usize,
+/// The place of a contraction's results.
+pub(crate) struct Out<'a> {
+    pub(crate) vectors: &'a mut [[f32; LANES]],
+    /// Vectors from row to row.
+    pub(crate) stride: usize,
+    /// Vectors of each row that are computed.
     pub(crate) cols: usize,
-    pub(crate) depth: usize,
 }
 
-/// Computes `out` (see the [module](self)), `out_stride` vectors from row to row.
+/// Computes the first `rows` of `out` (see the [module](self)), each sum over `depth` terms.
 #[inline(always)]
-pub(crate) fn contract<S: Simd>(
+pub(crate) fn contract<S: Simd, R: Count>(
     simd: S,
-    extent: Extent,
+    rows: R,
+    depth: usize,
     a: impl Scalars,
-    b: Rows<'_>,
-    (out, out_stride): (&mut [[f32; LANES]], usize),
+    b: Panels<'_>,
+    out: Out<'_>,
     epilogue: impl Epilogue,
 ) {
     let mut col = 0;
-    while col < extent.cols {
+    while col < out.cols {
+        let b = &b.pairs[col / HALVES * b.rows..][..depth];
+        let wide = col + HALVES <= out.cols;
         // Rows are split evenly into as few tiles as the registers allow: 100 rows are 10 × 10, 27 are 3 × 9.
-        let wide = S::TILE.1 == 2 && col + 2 <= extent.cols;
-        let mut tiles = extent.rows.div_ceil(S::TILE.0);
+        let mut tiles = rows.get().div_ceil(S::TILE.0);
         let mut row = 0;
-        while row < extent.rows {
-            let rows = (extent.rows - row).div_ceil(tiles);
-            let out = (&mut out[row * out_stride + col..], out_stride);
-            let place = Place {
-                row,
-                col,
-                depth: extent.depth,
-            };
+        while row < rows.get() {
+            let height = (rows.get() - row).div_ceil(tiles);
+            let out = (&mut out.vectors[row * out.stride + col..], out.stride);
             macro_rules! tile {
                 ($($height:literal)*) => {
-                    match rows {
-                        $($height if $height <= S::TILE.0 => {
-                            if wide {
-                                tile::<S, $height, 2>(simd, place, a, b, out, epilogue);
+                    match height {
+                        $($height if const { is_height::<R>($height, S::TILE.0) } => {
+                            if S::TILE.1 == HALVES && wide {
+                                tile::<S, $height, HALVES>(simd, (row, col), a, b, out, epilogue);
                             } else {
-                                tile::<S, $height, 1>(simd, place, a, b, out, epilogue);
+                                tile::<S, $height, 1>(simd, (row, col), a, b, out, epilogue);
                             }
                         })*
-                        _ => unreachable!("no tile is higher than S::TILE"),
+                        _ => unreachable!("the heights are those of an even split"),
                     }
                 };
             }
             tile!(1 2 3 4 5 6 7 8 9 10);
-            row += rows;
+            row += height;
             tiles -= 1;
         }
-        col += if wide { 2 } else { 1 };
+        col += if S::TILE.1 == HALVES && wide { HALVES } else { 1 };
     }
 }
 
-/// Where a tile starts, and how long its sums are.
-#[derive(Clone, Copy)]
-struct Place {
-    row: usize,
-    col: usize,
-    depth: usize,
+/// Whether an even split of the rows into tiles of at most `most` has tiles of this height.
+///
+/// Where the rows are known at compile time, tiles of other heights are not compiled at all.
+const fn is_height<R: Count>(height: usize, most: usize) -> bool {
+    match R::FIXED {
+        Some(rows) => {
+            let tiles = rows.div_ceil(most);
+            height == rows.div_ceil(tiles) || height == rows / tiles
+        }
+        None => height <= most,
+    }
 }
 
-/// One register tile of [`contract`]; `out` starts at its first element.
+/// One register tile of a contraction, at this row and vector; `out` starts at its first element.
 #[inline(always)]
 fn tile<S: Simd, const ROWS: usize, const COLS: usize>(
     simd: S,
-    place: Place,
+    (row, col): (usize, usize),
     a: impl Scalars,
-    b: Rows<'_>,
+    b: &[Pair],
     (out, out_stride): (&mut [[f32; LANES]], usize),
     epilogue: impl Epilogue,
 ) {
     let mut tile = [[simd.splat(0.0); COLS]; ROWS];
     for r in 0..ROWS {
         for c in 0..COLS {
-            tile[r][c] = epilogue.init(simd, place.row + r, &out[r * out_stride + c]);
+            tile[r][c] = epilogue.init(simd, row + r, &out[r * out_stride + c]);
         }
     }
-    a.accumulate(simd, place.row, b, place.col, place.depth, &mut tile);
+    a.accumulate(simd, row, b, col, &mut tile);
     for r in 0..ROWS {
         for c in 0..COLS {
             epilogue.finish(simd, tile[r][c], &mut out[r * out_stride + c]);
         }
     }
+}
+
+/// The scalars of activations: k runs over the examples of a chunk.
+pub(crate) fn by_example(activations: &[[f32; CHUNK]]) -> ByRow<'_> {
+    ByRow { scalars: activations.as_flattened(), stride: CHUNK }
+}
+
+/// Activations as they are: one panel, its lanes over examples.
+pub(crate) fn one_panel(pairs: &[Pair]) -> Panels<'_> {
+    Panels { pairs, rows: pairs.len() }
 }

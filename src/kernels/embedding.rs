@@ -1,37 +1,36 @@
 //! The first layer's input: gathering it feature by feature, and scattering its gradient into the embedding.
 
 use super::batch_step::CHUNK;
-use crate::network::Inputs;
+use crate::network::{InputKind, Inputs, Network};
 
 /// Lays a chunk of inputs out as `x[input][example]`.
 ///
 /// For tokens, x is the embeddings of the context one after another: `x[t · embed + d][b] = embedding[token(b, t)][d]`.
 #[inline(always)]
-pub(crate) fn gather(
-    inputs: Inputs<'_>,
-    width: usize,
-    embedding: &[f32],
-    embed: usize,
-    x: &mut [f32],
-) {
-    match inputs {
-        Inputs::Tokens(tokens) => {
-            for (b, context) in tokens.chunks_exact(width).enumerate() {
-                for (&token, x) in context.iter().zip(x.chunks_exact_mut(embed * CHUNK)) {
-                    let vector = &embedding[usize::from(token) * embed..][..embed];
-                    for (d, &value) in vector.iter().enumerate() {
-                        x[d * CHUNK + b] = value;
+pub(crate) fn gather(network: Network, inputs: Inputs<'_>, embedding: &[f32], x: &mut [[f32; CHUNK]]) {
+    match (inputs, network.input) {
+        (Inputs::Tokens(tokens), InputKind::Tokens { context, embed, .. }) => {
+            for (t, x) in x.chunks_exact_mut(embed).enumerate() {
+                // Where the embedding of each example's token starts; row after row of x is then read from there.
+                let mut starts = [0; CHUNK];
+                for (start, tokens) in starts.iter_mut().zip(tokens.chunks_exact(context)) {
+                    *start = usize::from(tokens[t]) * embed;
+                }
+                for (d, x) in x.iter_mut().enumerate() {
+                    for b in 0..CHUNK {
+                        x[b] = embedding[starts[b] + d];
                     }
                 }
             }
         }
-        Inputs::Features(features) => {
+        (Inputs::Features(features), InputKind::Dense { features: width }) => {
             for (b, features) in features.chunks_exact(width).enumerate() {
-                for (i, &value) in features.iter().enumerate() {
-                    x[i * CHUNK + b] = value;
+                for (x, &feature) in x.iter_mut().zip(features) {
+                    x[b] = feature;
                 }
             }
         }
+        _ => unreachable!("an input type fixes its kind"),
     }
 }
 
@@ -42,14 +41,14 @@ pub(crate) fn scatter(
     tokens: &[u8],
     context: usize,
     embed: usize,
-    d_x: &[f32],
+    d_x: &[[f32; CHUNK]],
     d_embedding: &mut [f32],
 ) {
     for (b, tokens) in tokens.chunks_exact(context).enumerate() {
-        for (&token, d_x) in tokens.iter().zip(d_x.chunks_exact(embed * CHUNK)) {
-            let vector = &mut d_embedding[usize::from(token) * embed..][..embed];
-            for (d, sum) in vector.iter_mut().enumerate() {
-                *sum += d_x[d * CHUNK + b];
+        for (&token, d_x) in tokens.iter().zip(d_x.chunks_exact(embed)) {
+            let start = usize::from(token) * embed;
+            for (sum, d_x) in d_embedding[start..start + embed].iter_mut().zip(d_x) {
+                *sum += d_x[b];
             }
         }
     }

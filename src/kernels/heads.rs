@@ -10,7 +10,7 @@ use crate::simd::{LANES, Simd};
 ///
 /// `scale` is one over the length of the batch. Lanes beyond `examples` hold arbitrary values after it.
 #[inline(always)]
-pub(crate) fn loss_and_gradient<S: Simd>(
+pub(crate) fn loss<S: Simd>(
     simd: S,
     network: Network,
     targets: Targets<'_>,
@@ -35,18 +35,6 @@ pub(crate) fn loss_and_gradient<S: Simd>(
         }
         _ => unreachable!("a head type fixes its targets"),
     }
-}
-
-/// The sum of the losses of this chunk's examples, with nothing written.
-#[inline(always)]
-pub(crate) fn loss<S: Simd>(
-    simd: S,
-    network: Network,
-    targets: Targets<'_>,
-    examples: usize,
-    outputs: &mut [[f32; LANES]],
-) -> f32 {
-    loss_and_gradient(simd, network, targets, examples, 0.0, outputs)
 }
 
 /// Replaces logits by probabilities; numbers stay as they are.

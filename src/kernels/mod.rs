@@ -1,7 +1,8 @@
 //! The arithmetic of training and prediction, written once for all processors.
 //!
 //! Every function here is generic over [`Simd`](crate::simd::Simd), `#[inline(always)]`, and free of `unsafe`, of
-//! allocation and of instruction-set names. It is compiled once inside each backend's entry function.
+//! allocation and of instruction-set names. It is compiled inside each backend's entry function. Arrows run one way:
+//! `batch_step` → `embedding`, `products`, `heads`, `transpose` → `contract`, `math` → `simd`.
 
 pub(crate) mod batch_step;
 pub(crate) mod buffer;
@@ -9,5 +10,7 @@ pub(crate) mod contract;
 pub(crate) mod embedding;
 pub(crate) mod heads;
 pub(crate) mod math;
+pub(crate) mod products;
+pub(crate) mod shape;
 pub(crate) mod transpose;
 pub(crate) mod update;

@@ -103,16 +103,30 @@ impl Backend {
         self.run(IsFused)
     }
 
+    /// Runs `kernel` if this backend has instructions of its own, else gives it back.
+    ///
+    /// It is for kernels compiled once for each model, which would be wasted on the specification and the portable backend.
+    #[inline]
+    pub(crate) fn run_if_native<K: Kernel>(self, kernel: K) -> Result<K::Output, K> {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Token::Avx2(token) => Ok(token.call(kernel)),
+            #[cfg(target_arch = "x86_64")]
+            Token::Avx512(token) => Ok(token.call(kernel)),
+            _ => Err(kernel),
+        }
+    }
+
     /// Runs `kernel` with this backend's instructions.
     #[inline]
     pub(crate) fn run<K: Kernel>(self, kernel: K) -> K::Output {
         match self.0 {
-            Token::Scalar(token) => kernel.run(token),
-            Token::Portable(token) => kernel.run(token),
+            Token::Scalar(token) => token.call(kernel),
+            Token::Portable(token) => token.call(kernel),
             #[cfg(target_arch = "x86_64")]
-            Token::Avx2(token) => token.run(kernel),
+            Token::Avx2(token) => token.call(kernel),
             #[cfg(target_arch = "x86_64")]
-            Token::Avx512(token) => token.run(kernel),
+            Token::Avx512(token) => token.call(kernel),
         }
     }
 }

@@ -46,6 +46,9 @@ pub(crate) trait Simd: Copy {
     /// beside one row of factors and one broadcast scalar.
     const TILE: (usize, usize);
 
+    /// Runs `kernel` as a function of its own with this backend's instructions.
+    fn call<K: Kernel>(self, kernel: K) -> K::Output;
+
     /// `value` in every lane.
     fn splat(self, value: f32) -> Self::Vector;
     /// Reads sixteen values.

@@ -9,7 +9,7 @@ use core::array::from_fn;
 
 use wide::{f32x16, u32x16};
 
-use super::{LANES, ROUND_TO_INTEGER, Simd};
+use super::{Kernel, LANES, ROUND_TO_INTEGER, Simd};
 
 /// The token of the portable backend; every processor can run it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +39,11 @@ impl Simd for Portable {
     } else {
         (3, 1) // 16 registers of 4 lanes
     };
+
+    #[inline(never)]
+    fn call<K: Kernel>(self, kernel: K) -> K::Output {
+        kernel.run(self)
+    }
 
     #[inline(always)]
     fn splat(self, value: f32) -> f32x16 {

@@ -4,7 +4,7 @@
 
 use core::array::from_fn;
 
-use super::{LANES, ROUND_TO_INTEGER, Simd};
+use super::{Kernel, LANES, ROUND_TO_INTEGER, Simd};
 use crate::float;
 
 /// The token of the specification; every processor can run it.
@@ -28,6 +28,11 @@ impl Simd for Scalar {
 
     const FUSED: bool = true;
     const TILE: (usize, usize) = (4, 1);
+
+    #[inline(never)]
+    fn call<K: Kernel>(self, kernel: K) -> K::Output {
+        kernel.run(self)
+    }
 
     #[inline(always)]
     fn splat(self, value: f32) -> Vector {

@@ -39,17 +39,6 @@ macro_rules! backend {
             pub(crate) fn detect() -> Option<Self> {
                 $crate::simd::x86::is_detected!($features).then_some(Self { _detected: () })
             }
-
-            /// Compiles `kernel` with the features, and runs it.
-            #[inline]
-            pub(crate) fn run<K: $crate::simd::Kernel>(self, kernel: K) -> K::Output {
-                #[target_feature(enable = $features)]
-                fn $entry<K: $crate::simd::Kernel>(token: $Token, kernel: K) -> K::Output {
-                    kernel.run(token)
-                }
-                // SAFETY: `self` exists, so `detect` found the features that the entry enables.
-                unsafe { $entry(self, kernel) }
-            }
         }
 
         impl $crate::simd::Simd for $Token {
@@ -57,6 +46,18 @@ macro_rules! backend {
 
             const FUSED: bool = true;
             const TILE: (usize, usize) = $tile;
+
+            #[inline(always)]
+            fn call<K: $crate::simd::Kernel>(self, kernel: K) -> K::Output {
+                /// Not inlined: where a computation enters this instruction set stays visible in a disassembly.
+                #[target_feature(enable = $features)]
+                #[inline(never)]
+                fn $entry<K: $crate::simd::Kernel>(token: $Token, kernel: K) -> K::Output {
+                    kernel.run(token)
+                }
+                // SAFETY: `self` exists, so `detect` found the features that the entry enables.
+                unsafe { $entry(self, kernel) }
+            }
 
             $(
                 $(#[$attribute])*

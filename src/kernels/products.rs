@@ -1,0 +1,272 @@
+//! The six products of a training step, each as the contraction that it is.
+//!
+//! Each is a kernel of its own, called and not inlined into the step: a call costs a thousandth of a product, and compiling
+//! them one by one takes a fraction of the time that a single function with all their tiles would.
+
+use super::batch_step::{CHUNK, HALVES};
+use super::contract::{ByColumn, ByRow, Epilogue, Out, Pair, Panels, by_example, contract, one_panel};
+use super::math::tanh;
+use super::shape::{Count, Inputs, Neurons, Outputs, Shape};
+use crate::network::ActivationKind;
+use crate::simd::{Kernel, LANES, Simd};
+
+/// The padded parameters of a network.
+#[derive(Clone, Copy)]
+pub(crate) struct Layers<'a, N> {
+    pub(crate) shape: N,
+    /// `[token][dimension]`, not padded.
+    pub(crate) embedding: &'a [[f32; LANES]],
+    /// A row of weights for each input, then the bias.
+    first: &'a [[f32; LANES]],
+    /// A row of weights for each neuron, then the bias.
+    second: &'a [[f32; LANES]],
+}
+
+impl<'a, N: Shape> Layers<'a, N> {
+    #[inline(always)]
+    pub(crate) fn of(shape: N, parameters: &'a [[f32; LANES]]) -> Self {
+        let (embedding, rest) = parameters.split_at(shape.get().embedding_vectors());
+        let (first, second) = rest.split_at(shape.get().first_layer_vectors());
+        Self { shape, embedding, first, second }
+    }
+}
+
+/// `hidden = activation(b1 + W1ᵀ·x)`
+pub(crate) struct Hidden<'a, N> {
+    pub(crate) layers: Layers<'a, N>,
+    pub(crate) halves: usize,
+    pub(crate) x: &'a [Pair],
+    pub(crate) hidden: &'a mut [[f32; LANES]],
+}
+
+impl<N: Shape> Kernel for Hidden<'_, N> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let network = self.layers.shape.get();
+        let stride = network.hidden_vectors() * LANES;
+        let (weights, bias) = self.layers.first.as_flattened().split_at(network.inputs() * stride);
+        contract(
+            simd,
+            Neurons(self.layers.shape),
+            network.inputs(),
+            ByColumn { scalars: weights, stride },
+            one_panel(self.x),
+            Out { vectors: self.hidden, stride: HALVES, cols: self.halves },
+            Activated { bias, activation: network.activation },
+        );
+    }
+}
+
+/// `outputs = b2 + W2ᵀ·hidden`
+pub(crate) struct OutputsOf<'a, N> {
+    pub(crate) layers: Layers<'a, N>,
+    pub(crate) halves: usize,
+    pub(crate) hidden: &'a [Pair],
+    pub(crate) outputs: &'a mut [[f32; LANES]],
+}
+
+impl<N: Shape> Kernel for OutputsOf<'_, N> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let network = self.layers.shape.get();
+        let stride = network.output_vectors() * LANES;
+        let (weights, bias) = self.layers.second.as_flattened().split_at(network.hidden * stride);
+        contract(
+            simd,
+            Outputs(self.layers.shape),
+            network.hidden,
+            ByColumn { scalars: weights, stride },
+            one_panel(self.hidden),
+            Out { vectors: self.outputs, stride: HALVES, cols: self.halves },
+            Biased(bias),
+        );
+    }
+}
+
+/// `hidden = (W2·d_outputs) ∘ activation'`, with the activation read from `hidden` itself.
+pub(crate) struct DHidden<'a, N> {
+    pub(crate) layers: Layers<'a, N>,
+    pub(crate) halves: usize,
+    pub(crate) d_outputs: &'a [Pair],
+    pub(crate) hidden: &'a mut [[f32; LANES]],
+}
+
+impl<N: Shape> Kernel for DHidden<'_, N> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let network = self.layers.shape.get();
+        let stride = network.output_vectors() * LANES;
+        contract(
+            simd,
+            Neurons(self.layers.shape),
+            network.outputs,
+            ByRow { scalars: self.layers.second.as_flattened(), stride },
+            one_panel(self.d_outputs),
+            Out { vectors: self.hidden, stride: HALVES, cols: self.halves },
+            Differentiated { activation: network.activation },
+        );
+    }
+}
+
+/// `d_x = W1·d_z`
+pub(crate) struct DX<'a, N> {
+    pub(crate) layers: Layers<'a, N>,
+    pub(crate) halves: usize,
+    pub(crate) d_z: &'a [Pair],
+    pub(crate) d_x: &'a mut [[f32; LANES]],
+}
+
+impl<N: Shape> Kernel for DX<'_, N> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let network = self.layers.shape.get();
+        let stride = network.hidden_vectors() * LANES;
+        contract(
+            simd,
+            Inputs(self.layers.shape),
+            network.hidden,
+            ByRow { scalars: self.layers.first.as_flattened(), stride },
+            one_panel(self.d_z),
+            Out { vectors: self.d_x, stride: HALVES, cols: self.halves },
+            Plain,
+        );
+    }
+}
+
+/// The gradient of a layer's weights, from its inputs `a[row][example]` and the gradient `d[example]` of its sums:
+/// `weights[row] += Σ_b a[row][b] · d[b]`, or `=` for the first examples of a batch.
+pub(crate) struct OuterProducts<'a, R, C> {
+    pub(crate) rows: R,
+    /// Lanes of a row, before padding.
+    pub(crate) columns: C,
+    pub(crate) a: &'a [[f32; CHUNK]],
+    pub(crate) d: &'a [Pair],
+    pub(crate) examples: usize,
+    pub(crate) is_first: bool,
+    pub(crate) weights: &'a mut [[f32; LANES]],
+}
+
+impl<R: Count, C: Count> Kernel for OuterProducts<'_, R, C> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let stride = self.columns.get().div_ceil(LANES);
+        contract(
+            simd,
+            self.rows,
+            self.examples,
+            by_example(self.a),
+            Panels { pairs: self.d, rows: CHUNK },
+            Out { vectors: self.weights, stride, cols: stride },
+            Added { is_first: self.is_first },
+        );
+    }
+}
+
+/// `out = Σ`
+#[derive(Clone, Copy)]
+struct Plain;
+
+impl Epilogue for Plain {
+    #[inline(always)]
+    fn init<S: Simd>(self, simd: S, _row: usize, _out: &[f32; LANES]) -> S::Vector {
+        simd.splat(0.0)
+    }
+
+    #[inline(always)]
+    fn finish<S: Simd>(self, simd: S, sum: S::Vector, out: &mut [f32; LANES]) {
+        simd.store(sum, out);
+    }
+}
+
+/// `out = out + Σ`, the earlier value first in the sum; or `out = Σ`.
+#[derive(Clone, Copy)]
+struct Added {
+    /// Whether there is no earlier value.
+    is_first: bool,
+}
+
+impl Epilogue for Added {
+    #[inline(always)]
+    fn init<S: Simd>(self, simd: S, _row: usize, out: &[f32; LANES]) -> S::Vector {
+        if self.is_first { simd.splat(0.0) } else { simd.load(out) }
+    }
+
+    #[inline(always)]
+    fn finish<S: Simd>(self, simd: S, sum: S::Vector, out: &mut [f32; LANES]) {
+        simd.store(sum, out);
+    }
+}
+
+/// `out = bias[row] + Σ`, the bias first in the sum.
+#[derive(Clone, Copy)]
+struct Biased<'a>(&'a [f32]);
+
+impl Epilogue for Biased<'_> {
+    #[inline(always)]
+    fn init<S: Simd>(self, simd: S, row: usize, _out: &[f32; LANES]) -> S::Vector {
+        simd.splat(self.0[row])
+    }
+
+    #[inline(always)]
+    fn finish<S: Simd>(self, simd: S, sum: S::Vector, out: &mut [f32; LANES]) {
+        simd.store(sum, out);
+    }
+}
+
+/// `out = activation(bias[row] + Σ)`
+#[derive(Clone, Copy)]
+struct Activated<'a> {
+    bias: &'a [f32],
+    activation: ActivationKind,
+}
+
+impl Epilogue for Activated<'_> {
+    #[inline(always)]
+    fn init<S: Simd>(self, simd: S, row: usize, _out: &[f32; LANES]) -> S::Vector {
+        simd.splat(self.bias[row])
+    }
+
+    #[inline(always)]
+    fn finish<S: Simd>(self, simd: S, sum: S::Vector, out: &mut [f32; LANES]) {
+        let h = match self.activation {
+            ActivationKind::Tanh => tanh(simd, sum),
+            // The order of the operands keeps NaN.
+            ActivationKind::Relu => simd.max(simd.splat(0.0), sum),
+        };
+        simd.store(h, out);
+    }
+}
+
+/// `out = Σ · activation'`, the derivative taken from the h that `out` held: 1 − h² for tanh, 1 where h > 0 for ReLU.
+#[derive(Clone, Copy)]
+struct Differentiated {
+    activation: ActivationKind,
+}
+
+impl Epilogue for Differentiated {
+    #[inline(always)]
+    fn init<S: Simd>(self, simd: S, _row: usize, _out: &[f32; LANES]) -> S::Vector {
+        simd.splat(0.0)
+    }
+
+    #[inline(always)]
+    fn finish<S: Simd>(self, simd: S, sum: S::Vector, out: &mut [f32; LANES]) {
+        let h = simd.load(out);
+        let zero = simd.splat(0.0);
+        let d_z = match self.activation {
+            ActivationKind::Tanh => simd.mul(sum, simd.neg_mul_add(h, h, simd.splat(1.0))),
+            ActivationKind::Relu => simd.select_lt(zero, h, sum, zero),
+        };
+        simd.store(d_z, out);
+    }
+}
