@@ -16,8 +16,6 @@ pub(crate) struct Engine {
     backend: Backend,
     parameters: Buffer,
     gradients: Buffer,
-    /// Where an update writes; exchanged with `parameters` if every new value is finite.
-    next: Buffer,
     workspace: Workspace,
 }
 
@@ -30,7 +28,6 @@ impl Engine {
             backend,
             parameters: Buffer::zeroed(vectors),
             gradients: Buffer::zeroed(vectors),
-            next: Buffer::zeroed(vectors),
             workspace: Workspace::new(network),
         }
     }
@@ -72,59 +69,65 @@ impl Engine {
 
     /// The mean loss of a checked batch, or data set, of an `M`.
     pub(crate) fn loss<M: Model>(&mut self, batch: Batch<'_>) -> f32 {
-        run::<M>(self.backend, BatchStep {
-            shape: self.network,
-            parameters: self.parameters.vectors(),
-            examples: batch.len,
-            inputs: batch.inputs,
-            task: Task::Loss { targets: batch.targets },
-            workspace: &mut self.workspace,
-        })
+        run::<M>(
+            self.backend,
+            BatchStep {
+                shape: self.network,
+                parameters: self.parameters.vectors(),
+                examples: batch.len,
+                inputs: batch.inputs,
+                task: Task::Loss {
+                    targets: batch.targets,
+                },
+                workspace: &mut self.workspace,
+            },
+        )
     }
 
     /// The mean loss of a checked batch of an `M`; its gradients stay in the engine.
     pub(crate) fn gradients<M: Model>(&mut self, batch: Batch<'_>) -> f32 {
-        run::<M>(self.backend, BatchStep {
-            shape: self.network,
-            parameters: self.parameters.vectors(),
-            examples: batch.len,
-            inputs: batch.inputs,
-            task: Task::Gradients {
-                targets: batch.targets,
-                gradients: self.gradients.vectors_mut(),
+        run::<M>(
+            self.backend,
+            BatchStep {
+                shape: self.network,
+                parameters: self.parameters.vectors(),
+                examples: batch.len,
+                inputs: batch.inputs,
+                task: Task::Gradients {
+                    targets: batch.targets,
+                    gradients: self.gradients.vectors_mut(),
+                },
+                workspace: &mut self.workspace,
             },
-            workspace: &mut self.workspace,
-        })
+        )
     }
 
     /// One step of gradient descent with the gradients computed last. On an error nothing has changed.
     pub(crate) fn descend(&mut self, rate: f32, loss: f32, step: u64) -> Result<(), Error> {
-        let finite = self.backend.run(Descend {
+        let descend = Descend {
             rate,
-            parameters: self.parameters.vectors(),
+            parameters: self.parameters.vectors_mut(),
             gradients: self.gradients.vectors(),
-            next: self.next.vectors_mut(),
-        });
-        if finite && loss.is_finite() {
-            core::mem::swap(&mut self.parameters, &mut self.next);
+        };
+        if loss.is_finite() && self.backend.run(descend) {
             Ok(())
         } else {
             Err(Error::NonFiniteStep {
                 step,
-                tensor: self.first_non_finite(),
+                tensor: self.first_non_finite(rate),
             })
         }
     }
 
-    /// The first tensor with a gradient or new value that is not finite.
-    fn first_non_finite(&self) -> &'static str {
+    /// The first tensor that the step would have made non-finite.
+    fn first_non_finite(&self, rate: f32) -> &'static str {
+        let (parameters, gradients) = (self.parameters.floats(), self.gradients.floats());
         let is_bad = |tensor: &Tensor| {
             let elements = tensor.start..tensor.start + tensor.rows * tensor.stride;
-            [&self.gradients, &self.next].into_iter().any(|buffer| {
-                buffer.floats()[elements.clone()]
-                    .iter()
-                    .any(|v| !v.is_finite())
-            })
+            let mut pairs = parameters[elements.clone()]
+                .iter()
+                .zip(&gradients[elements]);
+            pairs.any(|(parameter, gradient)| !(parameter - rate * gradient).is_finite())
         };
         self.network
             .tensors()
@@ -133,7 +136,11 @@ impl Engine {
     }
 
     /// Writes what the head of an `M` makes of each example: class probabilities, or numbers.
-    pub(crate) fn predict<M: Model>(&mut self, inputs: Inputs<'_>, predictions: &mut [PredictionOf<M>]) {
+    pub(crate) fn predict<M: Model>(
+        &mut self,
+        inputs: Inputs<'_>,
+        predictions: &mut [PredictionOf<M>],
+    ) {
         self.outputs::<M>(inputs, true, predictions);
     }
 
@@ -142,16 +149,24 @@ impl Engine {
         self.outputs::<M>(inputs, false, logits);
     }
 
-    fn outputs<M: Model>(&mut self, inputs: Inputs<'_>, normalise: bool, outputs: &mut [PredictionOf<M>]) {
+    fn outputs<M: Model>(
+        &mut self,
+        inputs: Inputs<'_>,
+        normalise: bool,
+        outputs: &mut [PredictionOf<M>],
+    ) {
         for (chunk, outputs) in outputs.chunks_mut(CHUNK).enumerate() {
-            run::<M>(self.backend, BatchStep {
-                shape: self.network,
-                parameters: self.parameters.vectors(),
-                examples: outputs.len(),
-                inputs: inputs.slice(self.network, chunk * CHUNK, outputs.len()),
-                task: Task::Outputs { normalise },
-                workspace: &mut self.workspace,
-            });
+            run::<M>(
+                self.backend,
+                BatchStep {
+                    shape: self.network,
+                    parameters: self.parameters.vectors(),
+                    examples: outputs.len(),
+                    inputs: inputs.slice(self.network, chunk * CHUNK, outputs.len()),
+                    task: Task::Outputs { normalise },
+                    workspace: &mut self.workspace,
+                },
+            );
             let rows = self.workspace.outputs.floats().chunks_exact(CHUNK);
             for (output, row) in rows.take(self.network.outputs).enumerate() {
                 for (example, &value) in outputs.iter_mut().zip(row) {

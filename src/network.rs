@@ -4,6 +4,7 @@
 //! and batches as flat slices.
 
 use crate::error::Error;
+use crate::kernels::update::CHAINS;
 use crate::simd::LANES;
 
 /// The first layer's input.
@@ -110,9 +111,12 @@ impl Network {
         (self.hidden + 1) * self.output_vectors()
     }
 
-    /// Vectors of all parameters in the padded storage: embedding, first layer, second layer.
+    /// Vectors of all parameters in the padded storage: embedding, first layer, second layer, and what rounds them up for the
+    /// update.
     pub(crate) const fn parameter_vectors(self) -> usize {
-        self.embedding_vectors() + self.first_layer_vectors() + self.second_layer_vectors()
+        let vectors =
+            self.embedding_vectors() + self.first_layer_vectors() + self.second_layer_vectors();
+        vectors.next_multiple_of(CHAINS)
     }
 
     /// The tensors in storage order; a model of numbers has no embedding.

@@ -7,10 +7,11 @@ use core::marker::PhantomData;
 
 use crate::kernels::batch_step::{CHUNK, HALVES, Workspace};
 use crate::kernels::buffer::Buffer;
+use crate::kernels::contract::Out;
 use crate::kernels::heads::loss;
 use crate::kernels::math::tanh;
 use crate::kernels::products::{DHidden, DX, Hidden, Layers, OuterProducts, OutputsOf};
-use crate::kernels::shape::{Fixed, Inputs, Neurons, Outputs, Shape};
+use crate::kernels::shape::{Fixed, Inputs, Neurons, Shape};
 use crate::kernels::transpose::transpose;
 use crate::mlp::Model;
 use crate::network::{Network, Targets};
@@ -91,9 +92,12 @@ impl<M: Model> Probe<M> {
             workspace: Workspace::new(M::NETWORK),
             model: PhantomData,
         };
-        let Workspace { x, hidden, outputs, hidden_columns, output_columns } = &mut probe.workspace;
-        let activations = [x, hidden, outputs, hidden_columns, output_columns];
-        for buffer in activations.into_iter().chain([&mut probe.parameters, &mut probe.gradients]) {
+        let Workspace { x, hidden, outputs, columns } = &mut probe.workspace;
+        let activations = [x, hidden, outputs, columns];
+        for buffer in activations
+            .into_iter()
+            .chain([&mut probe.parameters, &mut probe.gradients])
+        {
             for (i, value) in buffer.floats_mut().iter_mut().enumerate() {
                 *value = ((i * 37) % 101) as f32 / 101.0 - 0.5;
             }
@@ -108,7 +112,9 @@ impl<M: Model> Probe<M> {
         for _ in 0..times {
             backend.run_if_native(Run { probe: self, part }).ok()?;
         }
-        let Workspace { hidden, outputs, .. } = &self.workspace;
+        let Workspace {
+            hidden, outputs, ..
+        } = &self.workspace;
         Some(hidden.floats()[0] + outputs.floats()[0] + self.gradients.floats()[0])
     }
 }
@@ -123,17 +129,27 @@ impl<M: Model> Kernel for Run<'_, M> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Probe { parameters, gradients, workspace, .. } = self.probe;
+        let Probe {
+            parameters,
+            gradients,
+            workspace,
+            ..
+        } = self.probe;
         let shape = Fixed::<M>::SHAPE;
         let network = shape.get();
         let layers = Layers::of(shape, parameters.vectors());
         let gradients = gradients.vectors_mut();
-        let Workspace { x, hidden, outputs, hidden_columns, output_columns } = workspace;
+        let Workspace { x, hidden, outputs, columns } = workspace;
         let (neurons, classes) = (network.hidden_vectors(), network.output_vectors());
-        let (halves, examples, is_first) = (HALVES, CHUNK, true);
+        let halves = HALVES;
         match self.part {
             Part::Hidden => {
-                simd.call(Hidden { layers, halves, x: x.pairs(), hidden: hidden.vectors_mut() });
+                simd.call(Hidden {
+                    layers,
+                    halves,
+                    x: x.pairs(),
+                    hidden: hidden.vectors_mut(),
+                });
             }
             Part::Tanh => {
                 for vector in hidden.vectors_mut() {
@@ -152,40 +168,51 @@ impl<M: Model> Kernel for Run<'_, M> {
                 loss(simd, network, targets, CHUNK, 0.1, outputs.vectors_mut());
             }
             Part::Transposes => {
-                let (columns, sums) = (hidden_columns.pairs_mut(), &mut gradients[..neurons]);
-                transpose(simd, hidden.pairs(), CHUNK, columns, sums);
-                let (columns, sums) = (output_columns.pairs_mut(), &mut gradients[..classes]);
-                transpose(simd, outputs.pairs(), CHUNK, columns, sums);
+                let columns = columns.pairs_mut();
+                for (rows, vectors) in [(hidden.pairs(), neurons), (outputs.pairs(), classes)] {
+                    let sums = &mut gradients[..vectors];
+                    let panels = rows.chunks(HALVES * LANES).zip(sums.chunks_mut(HALVES));
+                    for (rows, sums) in panels {
+                        transpose(simd, rows, HALVES, columns, sums);
+                    }
+                }
             }
-            Part::DOutputWeights => simd.call(OuterProducts {
-                rows: Neurons(shape),
-                columns: Outputs(shape),
-                a: hidden.rows(),
-                d: output_columns.pairs(),
-                examples,
-                is_first,
-                weights: gradients,
-            }),
+            Part::DOutputWeights => {
+                let (rows, a, d) = (Neurons(shape), hidden.rows(), columns.pairs());
+                for panel in 0..classes.div_ceil(HALVES) {
+                    let weights = weights(gradients, classes, panel);
+                    simd.call(OuterProducts { rows, a, d, is_first: true, weights });
+                }
+            }
             Part::DHidden => simd.call(DHidden {
                 layers,
                 halves,
                 d_outputs: outputs.pairs(),
                 hidden: hidden.vectors_mut(),
             }),
-            Part::DHiddenWeights => simd.call(OuterProducts {
-                rows: Inputs(shape),
-                columns: Neurons(shape),
-                a: x.rows(),
-                d: hidden_columns.pairs(),
-                examples,
-                is_first,
-                weights: gradients,
-            }),
+            Part::DHiddenWeights => {
+                let (rows, a, d) = (Inputs(shape), x.rows(), columns.pairs());
+                for panel in 0..neurons.div_ceil(HALVES) {
+                    let weights = weights(gradients, neurons, panel);
+                    simd.call(OuterProducts { rows, a, d, is_first: true, weights });
+                }
+            }
             Part::DInput => {
-                simd.call(DX { layers, halves, d_z: hidden.pairs(), d_x: x.vectors_mut() });
+                simd.call(DX {
+                    layers,
+                    halves,
+                    d_z: hidden.pairs(),
+                    d_x: x.vectors_mut(),
+                });
             }
         }
     }
+}
+
+/// A panel of a layer's weights.
+fn weights(vectors: &mut [[f32; LANES]], stride: usize, panel: usize) -> Out<'_> {
+    let cols = HALVES.min(stride - panel * HALVES);
+    Out { vectors: &mut vectors[panel * HALVES..], stride, cols }
 }
 
 /// Does nothing but multiply-adds in registers, `times` of them on each of as many independent accumulators as a tile of the

@@ -7,16 +7,17 @@
 //!
 //! The chunks add to one set of gradients in their order, so the working storage does not grow with the batch, and a
 //! gradient is one sequence of multiply-adds over all examples of the batch. Lanes beyond the last example compute on
-//! whatever an earlier chunk left there; sums over examples stop before them.
+//! whatever an earlier chunk left there, up to the outputs, whose gradient is set to zero in them.
 
 use super::buffer::Buffer;
 use super::embedding::{gather, scatter};
 use super::heads::{loss, normalise};
+use super::contract::Out;
 use super::products::{DHidden, DX, Hidden, Layers, OuterProducts, OutputsOf};
-use super::shape::{self, Neurons, Outputs, Shape};
+use super::shape::{self, Count, Neurons, Shape};
 use super::transpose::transpose;
 use crate::network::{InputKind, Inputs, Network, Targets};
-use crate::simd::{Kernel, LANES, Simd};
+use crate::simd::{Kernel, LANES, Pair, Simd};
 
 /// Examples that are worked on together.
 pub(crate) const CHUNK: usize = 32;
@@ -33,10 +34,8 @@ pub(crate) struct Workspace {
     pub(crate) hidden: Buffer,
     /// `[output][example]`: logits, later their gradient.
     pub(crate) outputs: Buffer,
-    /// `[example][neuron]` in panels: d_z.
-    pub(crate) hidden_columns: Buffer,
-    /// `[example][output]` in panels: the gradient of the logits.
-    pub(crate) output_columns: Buffer,
+    /// `[example][feature]`: a panel of the gradient of the outputs or of the neurons.
+    pub(crate) columns: Buffer,
 }
 
 impl Workspace {
@@ -45,8 +44,7 @@ impl Workspace {
             x: Buffer::zeroed(network.inputs() * HALVES),
             hidden: Buffer::zeroed(network.hidden_vectors() * LANES * HALVES),
             outputs: Buffer::zeroed(network.output_vectors() * LANES * HALVES),
-            hidden_columns: Buffer::zeroed(CHUNK * network.hidden_vectors().next_multiple_of(HALVES)),
-            output_columns: Buffer::zeroed(CHUNK * network.output_vectors().next_multiple_of(HALVES)),
+            columns: Buffer::zeroed(CHUNK * HALVES),
         }
     }
 }
@@ -80,8 +78,22 @@ pub(crate) struct BatchStep<'a, N> {
 impl<'a, N> BatchStep<'a, N> {
     /// The same task, for the same shape in another form.
     pub(crate) fn with_shape<P>(self, shape: P) -> BatchStep<'a, P> {
-        let Self { parameters, examples, inputs, task, workspace, .. } = self;
-        BatchStep { shape, parameters, examples, inputs, task, workspace }
+        let Self {
+            parameters,
+            examples,
+            inputs,
+            task,
+            workspace,
+            ..
+        } = self;
+        BatchStep {
+            shape,
+            parameters,
+            examples,
+            inputs,
+            task,
+            workspace,
+        }
     }
 }
 
@@ -91,10 +103,18 @@ impl<N: Shape> Kernel for BatchStep<'_, N> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) -> f32 {
-        let Self { shape, mut task, workspace, .. } = self;
+        let Self {
+            shape,
+            mut task,
+            workspace,
+            ..
+        } = self;
         let network = shape.get();
         let layers = Layers::of(shape, self.parameters);
-        #[expect(clippy::cast_precision_loss, reason = "a batch of 2²⁴ examples may round")]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a batch of 2²⁴ examples may round"
+        )]
         let scale = 1.0 / self.examples as f32;
         let mut total = 0.0_f64;
         for start in (0..self.examples).step_by(CHUNK) {
@@ -106,7 +126,15 @@ impl<N: Shape> Kernel for BatchStep<'_, N> {
                 Task::Gradients { targets, gradients } => {
                     let targets = targets.slice(network, start, examples);
                     total += f64::from(loss(simd, network, targets, examples, scale, outputs));
-                    backward(simd, layers, inputs, examples, start == 0, workspace, gradients);
+                    backward(
+                        simd,
+                        layers,
+                        inputs,
+                        examples,
+                        start == 0,
+                        workspace,
+                        gradients,
+                    );
                 }
                 Task::Loss { targets } => {
                     let targets = targets.slice(network, start, examples);
@@ -140,9 +168,21 @@ fn forward<S: Simd, N: Shape>(
     workspace: &mut Workspace,
 ) {
     let halves = examples.div_ceil(LANES);
-    let Workspace { x, hidden, outputs, .. } = workspace;
-    gather(layers.shape.get(), inputs, layers.embedding.as_flattened(), x.rows_mut());
-    simd.call(Hidden { layers, halves, x: x.pairs(), hidden: hidden.vectors_mut() });
+    let Workspace {
+        x, hidden, outputs, ..
+    } = workspace;
+    gather(
+        layers.shape.get(),
+        inputs,
+        layers.embedding.as_flattened(),
+        x.rows_mut(),
+    );
+    simd.call(Hidden {
+        layers,
+        halves,
+        x: x.pairs(),
+        hidden: hidden.vectors_mut(),
+    });
     simd.call(OutputsOf {
         layers,
         halves,
@@ -174,46 +214,77 @@ fn backward<S: Simd, N: Shape>(
     let (d_first, d_second) = rest.split_at_mut(network.first_layer_vectors());
     let (d_w1, d_b1) = d_first.split_at_mut(network.inputs() * network.hidden_vectors());
     let (d_w2, d_b2) = d_second.split_at_mut(network.hidden * network.output_vectors());
+    let d_b2 = &mut d_b2[..network.output_vectors()]; // without what rounds the parameters up
     if is_first {
         for sums in [&mut *d_embedding, d_b1, d_b2] {
             sums.as_flattened_mut().fill(0.0);
         }
     }
-    let Workspace { x, hidden, outputs, hidden_columns, output_columns } = workspace;
+    let Workspace { x, hidden, outputs, columns } = workspace;
+    let columns = columns.pairs_mut();
+    let mut panel = Columns { examples, is_first, columns };
 
-    transpose(simd, outputs.pairs(), examples, output_columns.pairs_mut(), d_b2);
-    simd.call(OuterProducts {
-        rows: Neurons(shape),
-        columns: Outputs(shape),
-        a: hidden.rows(),
-        d: output_columns.pairs(),
-        examples,
-        is_first,
-        weights: d_w2,
-    });
-
+    panel.layer_gradient(simd, Neurons(shape), hidden.rows(), outputs.pairs(), d_w2, d_b2);
     simd.call(DHidden {
         layers,
         halves,
         d_outputs: outputs.pairs(),
         hidden: hidden.vectors_mut(),
     });
-
-    transpose(simd, hidden.pairs(), examples, hidden_columns.pairs_mut(), d_b1);
-    simd.call(OuterProducts {
-        rows: shape::Inputs(shape),
-        columns: Neurons(shape),
-        a: x.rows(),
-        d: hidden_columns.pairs(),
-        examples,
-        is_first,
-        weights: d_w1,
-    });
+    panel.layer_gradient(simd, shape::Inputs(shape), x.rows(), hidden.pairs(), d_w1, d_b1);
 
     if let (Inputs::Tokens(tokens), InputKind::Tokens { context, embed, .. }) =
         (inputs, network.input)
     {
-        simd.call(DX { layers, halves, d_z: hidden.pairs(), d_x: x.vectors_mut() });
-        scatter(tokens, context, embed, x.rows(), d_embedding.as_flattened_mut());
+        simd.call(DX {
+            layers,
+            halves,
+            d_z: hidden.pairs(),
+            d_x: x.vectors_mut(),
+        });
+        scatter(
+            tokens,
+            context,
+            embed,
+            x.rows(),
+            d_embedding.as_flattened_mut(),
+        );
+    }
+}
+
+/// Room for a panel of gradients, transposed.
+struct Columns<'a> {
+    examples: usize,
+    /// Whether these are the first examples of a batch.
+    is_first: bool,
+    columns: &'a mut [Pair],
+}
+
+impl Columns<'_> {
+    /// The gradient of a layer's weights and biases, from its inputs `a[row][example]` and the gradient `d[column][example]`
+    /// of its sums, panel after panel: what is transposed is used at once, while it is in the cache.
+    #[inline(always)]
+    fn layer_gradient<S: Simd, R: Count>(
+        &mut self,
+        simd: S,
+        rows: R,
+        a: &[[f32; CHUNK]],
+        d: &[Pair],
+        d_weights: &mut [[f32; LANES]],
+        d_bias: &mut [[f32; LANES]],
+    ) {
+        let stride = d_bias.len();
+        let panels = d.chunks(HALVES * LANES).zip(d_bias.chunks_mut(HALVES));
+        for (panel, (d, d_bias)) in panels.enumerate() {
+            let cols = d_bias.len();
+            transpose(simd, d, self.examples.div_ceil(LANES), self.columns, d_bias);
+            simd.call(OuterProducts {
+                rows,
+                a,
+                d: &self.columns[..self.examples],
+                is_first: self.is_first,
+                weights: Out { vectors: &mut d_weights[panel * HALVES..], stride, cols },
+            });
+        }
     }
 }

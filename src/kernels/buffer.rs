@@ -3,8 +3,7 @@
 use core::fmt;
 
 use super::batch_step::CHUNK;
-use super::contract::Pair;
-use crate::simd::LANES;
+use crate::simd::{LANES, Pair};
 
 /// A heap slice of whole vectors, aligned to 64 bytes.
 ///

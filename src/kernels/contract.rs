@@ -20,24 +20,14 @@
 //! | d_W1           | input  | example     | x   | d_z, lanes over neurons         |
 //! | d_x            | input  | neuron      | W1  | d_z                             |
 //!
+//! The rows b[k] are pairs of vectors: one feature of the 32 examples of a chunk, or 32 features of one example. Wider rows
+//! are computed in panels of one pair, so that a tile reads them without a stride or a bound to check.
+//!
 //! The scalars lie in one of two orders, [`ByRow`] and [`ByColumn`].
 
 use super::batch_step::{CHUNK, HALVES};
 use super::shape::Count;
-use crate::simd::{LANES, Simd};
-
-/// Two vectors side by side: a row of one feature over the examples of a chunk, or 32 features of one example.
-pub(crate) type Pair = [[f32; LANES]; HALVES];
-
-/// Rows b[k] of any width, cut into panels of one [`Pair`] each: panel p holds vectors 2p and 2p + 1 of row after row.
-///
-/// A tile reads one panel from top to bottom, so its loads have no stride and its loop no bounds to check.
-#[derive(Clone, Copy)]
-pub(crate) struct Panels<'a> {
-    pub(crate) pairs: &'a [Pair],
-    /// Rows of one panel.
-    pub(crate) rows: usize,
-}
+use crate::simd::{LANES, Pair, Simd};
 
 /// Scalars a(row, k) with the k of one row side by side: `scalars[row · stride + k]`.
 #[derive(Clone, Copy)]
@@ -143,50 +133,46 @@ pub(crate) struct Out<'a> {
     pub(crate) vectors: &'a mut [[f32; LANES]],
     /// Vectors from row to row.
     pub(crate) stride: usize,
-    /// Vectors of each row that are computed.
+    /// Vectors of each row that are computed: one or two.
     pub(crate) cols: usize,
 }
 
-/// Computes the first `rows` of `out` (see the [module](self)), each sum over `depth` terms.
+/// Computes the first `rows` of `out` (see the [module](self)); each sum has as many terms as `b` has rows.
 #[inline(always)]
 pub(crate) fn contract<S: Simd, R: Count>(
     simd: S,
     rows: R,
-    depth: usize,
     a: impl Scalars,
-    b: Panels<'_>,
+    b: &[Pair],
     out: Out<'_>,
     epilogue: impl Epilogue,
 ) {
-    let mut col = 0;
-    while col < out.cols {
-        let b = &b.pairs[col / HALVES * b.rows..][..depth];
-        let wide = col + HALVES <= out.cols;
-        // Rows are split evenly into as few tiles as the registers allow: 100 rows are 10 × 10, 27 are 3 × 9.
-        let mut tiles = rows.get().div_ceil(S::TILE.0);
-        let mut row = 0;
-        while row < rows.get() {
-            let height = (rows.get() - row).div_ceil(tiles);
-            let out = (&mut out.vectors[row * out.stride + col..], out.stride);
-            macro_rules! tile {
-                ($($height:literal)*) => {
-                    match height {
-                        $($height if const { is_height::<R>($height, S::TILE.0) } => {
-                            if S::TILE.1 == HALVES && wide {
-                                tile::<S, $height, HALVES>(simd, (row, col), a, b, out, epilogue);
-                            } else {
-                                tile::<S, $height, 1>(simd, (row, col), a, b, out, epilogue);
+    // Rows are split evenly into as few tiles as the registers allow: 100 rows are 10 × 10, 27 are 3 × 9.
+    let mut tiles = rows.get().div_ceil(S::TILE.0);
+    let mut row = 0;
+    while row < rows.get() {
+        let height = (rows.get() - row).div_ceil(tiles);
+        let place = &mut out.vectors[row * out.stride..];
+        macro_rules! tile {
+            ($($height:literal)*) => {
+                match height {
+                    $($height if const { is_height::<R>($height, S::TILE.0) } => {
+                        if S::TILE.1 == HALVES && out.cols == HALVES {
+                            tile::<S, $height, HALVES>(simd, (row, 0), a, b, (place, out.stride), epilogue);
+                        } else {
+                            for col in 0..out.cols {
+                                let place = &mut place[col..];
+                                tile::<S, $height, 1>(simd, (row, col), a, b, (place, out.stride), epilogue);
                             }
-                        })*
-                        _ => unreachable!("the heights are those of an even split"),
-                    }
-                };
-            }
-            tile!(1 2 3 4 5 6 7 8 9 10);
-            row += height;
-            tiles -= 1;
+                        }
+                    })*
+                    _ => unreachable!("the heights are those of an even split"),
+                }
+            };
         }
-        col += if S::TILE.1 == HALVES && wide { HALVES } else { 1 };
+        tile!(1 2 3 4 5 6 7 8 9 10);
+        row += height;
+        tiles -= 1;
     }
 }
 
@@ -229,10 +215,8 @@ fn tile<S: Simd, const ROWS: usize, const COLS: usize>(
 
 /// The scalars of activations: k runs over the examples of a chunk.
 pub(crate) fn by_example(activations: &[[f32; CHUNK]]) -> ByRow<'_> {
-    ByRow { scalars: activations.as_flattened(), stride: CHUNK }
-}
-
-/// Activations as they are: one panel, its lanes over examples.
-pub(crate) fn one_panel(pairs: &[Pair]) -> Panels<'_> {
-    Panels { pairs, rows: pairs.len() }
+    ByRow {
+        scalars: activations.as_flattened(),
+        stride: CHUNK,
+    }
 }

@@ -7,7 +7,12 @@ use crate::network::{InputKind, Inputs, Network};
 ///
 /// For tokens, x is the embeddings of the context one after another: `x[t · embed + d][b] = embedding[token(b, t)][d]`.
 #[inline(always)]
-pub(crate) fn gather(network: Network, inputs: Inputs<'_>, embedding: &[f32], x: &mut [[f32; CHUNK]]) {
+pub(crate) fn gather(
+    network: Network,
+    inputs: Inputs<'_>,
+    embedding: &[f32],
+    x: &mut [[f32; CHUNK]],
+) {
     match (inputs, network.input) {
         (Inputs::Tokens(tokens), InputKind::Tokens { context, embed, .. }) => {
             for (t, x) in x.chunks_exact_mut(embed).enumerate() {

@@ -8,7 +8,7 @@ use crate::simd::{LANES, Simd};
 /// Replaces `outputs[output][example]` by the gradient of the batch's mean loss, and returns the sum of the losses of
 /// this chunk's examples.
 ///
-/// `scale` is one over the length of the batch. Lanes beyond `examples` hold arbitrary values after it.
+/// `scale` is one over the length of the batch. It is zero in the lanes beyond `examples`.
 #[inline(always)]
 pub(crate) fn loss<S: Simd>(
     simd: S,
@@ -19,7 +19,7 @@ pub(crate) fn loss<S: Simd>(
     outputs: &mut [[f32; LANES]],
 ) -> f32 {
     let outputs = &mut outputs[..network.outputs * HALVES];
-    match (network.head, targets) {
+    let loss = match (network.head, targets) {
         (HeadKind::Softmax, Targets::Classes(classes)) => {
             let losses = softmax(simd, classes, scale, outputs);
             // d_logits = (softmax − onehot) · scale
@@ -34,7 +34,13 @@ pub(crate) fn loss<S: Simd>(
             sum(simd, losses, examples)
         }
         _ => unreachable!("a head type fixes its targets"),
+    };
+    if examples < CHUNK {
+        for row in outputs.as_flattened_mut().chunks_exact_mut(CHUNK) {
+            row[examples..].fill(0.0);
+        }
     }
+    loss
 }
 
 /// Replaces logits by probabilities; numbers stay as they are.

@@ -4,11 +4,11 @@
 //! them one by one takes a fraction of the time that a single function with all their tiles would.
 
 use super::batch_step::{CHUNK, HALVES};
-use super::contract::{ByColumn, ByRow, Epilogue, Out, Pair, Panels, by_example, contract, one_panel};
+use super::contract::{ByColumn, ByRow, Epilogue, Out, by_example, contract};
 use super::math::tanh;
 use super::shape::{Count, Inputs, Neurons, Outputs, Shape};
 use crate::network::ActivationKind;
-use crate::simd::{Kernel, LANES, Simd};
+use crate::simd::{Kernel, LANES, Pair, Simd};
 
 /// The padded parameters of a network.
 #[derive(Clone, Copy)]
@@ -27,7 +27,12 @@ impl<'a, N: Shape> Layers<'a, N> {
     pub(crate) fn of(shape: N, parameters: &'a [[f32; LANES]]) -> Self {
         let (embedding, rest) = parameters.split_at(shape.get().embedding_vectors());
         let (first, second) = rest.split_at(shape.get().first_layer_vectors());
-        Self { shape, embedding, first, second }
+        Self {
+            shape,
+            embedding,
+            first,
+            second,
+        }
     }
 }
 
@@ -46,15 +51,28 @@ impl<N: Shape> Kernel for Hidden<'_, N> {
     fn run<S: Simd>(self, simd: S) {
         let network = self.layers.shape.get();
         let stride = network.hidden_vectors() * LANES;
-        let (weights, bias) = self.layers.first.as_flattened().split_at(network.inputs() * stride);
+        let (weights, bias) = self
+            .layers
+            .first
+            .as_flattened()
+            .split_at(network.inputs() * stride);
         contract(
             simd,
             Neurons(self.layers.shape),
-            network.inputs(),
-            ByColumn { scalars: weights, stride },
-            one_panel(self.x),
-            Out { vectors: self.hidden, stride: HALVES, cols: self.halves },
-            Activated { bias, activation: network.activation },
+            ByColumn {
+                scalars: weights,
+                stride,
+            },
+            &self.x[..network.inputs()],
+            Out {
+                vectors: self.hidden,
+                stride: HALVES,
+                cols: self.halves,
+            },
+            Activated {
+                bias,
+                activation: network.activation,
+            },
         );
     }
 }
@@ -74,14 +92,24 @@ impl<N: Shape> Kernel for OutputsOf<'_, N> {
     fn run<S: Simd>(self, simd: S) {
         let network = self.layers.shape.get();
         let stride = network.output_vectors() * LANES;
-        let (weights, bias) = self.layers.second.as_flattened().split_at(network.hidden * stride);
+        let (weights, bias) = self
+            .layers
+            .second
+            .as_flattened()
+            .split_at(network.hidden * stride);
         contract(
             simd,
             Outputs(self.layers.shape),
-            network.hidden,
-            ByColumn { scalars: weights, stride },
-            one_panel(self.hidden),
-            Out { vectors: self.outputs, stride: HALVES, cols: self.halves },
+            ByColumn {
+                scalars: weights,
+                stride,
+            },
+            &self.hidden[..network.hidden],
+            Out {
+                vectors: self.outputs,
+                stride: HALVES,
+                cols: self.halves,
+            },
             Biased(bias),
         );
     }
@@ -105,11 +133,19 @@ impl<N: Shape> Kernel for DHidden<'_, N> {
         contract(
             simd,
             Neurons(self.layers.shape),
-            network.outputs,
-            ByRow { scalars: self.layers.second.as_flattened(), stride },
-            one_panel(self.d_outputs),
-            Out { vectors: self.hidden, stride: HALVES, cols: self.halves },
-            Differentiated { activation: network.activation },
+            ByRow {
+                scalars: self.layers.second.as_flattened(),
+                stride,
+            },
+            &self.d_outputs[..network.outputs],
+            Out {
+                vectors: self.hidden,
+                stride: HALVES,
+                cols: self.halves,
+            },
+            Differentiated {
+                activation: network.activation,
+            },
         );
     }
 }
@@ -132,43 +168,38 @@ impl<N: Shape> Kernel for DX<'_, N> {
         contract(
             simd,
             Inputs(self.layers.shape),
-            network.hidden,
-            ByRow { scalars: self.layers.first.as_flattened(), stride },
-            one_panel(self.d_z),
-            Out { vectors: self.d_x, stride: HALVES, cols: self.halves },
+            ByRow {
+                scalars: self.layers.first.as_flattened(),
+                stride,
+            },
+            &self.d_z[..network.hidden],
+            Out {
+                vectors: self.d_x,
+                stride: HALVES,
+                cols: self.halves,
+            },
             Plain,
         );
     }
 }
 
-/// The gradient of a layer's weights, from its inputs `a[row][example]` and the gradient `d[example]` of its sums:
-/// `weights[row] += Σ_b a[row][b] · d[b]`, or `=` for the first examples of a batch.
-pub(crate) struct OuterProducts<'a, R, C> {
+/// The gradient of a panel of a layer's weights, from the layer's inputs `a[row][example]` and the gradient `d[example]` of
+/// its sums: `weights[row] += Σ_b a[row][b] · d[b]`, or `=` for the first examples of a batch.
+pub(crate) struct OuterProducts<'a, R> {
     pub(crate) rows: R,
-    /// Lanes of a row, before padding.
-    pub(crate) columns: C,
     pub(crate) a: &'a [[f32; CHUNK]],
     pub(crate) d: &'a [Pair],
-    pub(crate) examples: usize,
     pub(crate) is_first: bool,
-    pub(crate) weights: &'a mut [[f32; LANES]],
+    pub(crate) weights: Out<'a>,
 }
 
-impl<R: Count, C: Count> Kernel for OuterProducts<'_, R, C> {
+impl<R: Count> Kernel for OuterProducts<'_, R> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let stride = self.columns.get().div_ceil(LANES);
-        contract(
-            simd,
-            self.rows,
-            self.examples,
-            by_example(self.a),
-            Panels { pairs: self.d, rows: CHUNK },
-            Out { vectors: self.weights, stride, cols: stride },
-            Added { is_first: self.is_first },
-        );
+        let epilogue = Added { is_first: self.is_first };
+        contract(simd, self.rows, by_example(self.a), self.d, self.weights, epilogue);
     }
 }
 
@@ -198,7 +229,11 @@ struct Added {
 impl Epilogue for Added {
     #[inline(always)]
     fn init<S: Simd>(self, simd: S, _row: usize, out: &[f32; LANES]) -> S::Vector {
-        if self.is_first { simd.splat(0.0) } else { simd.load(out) }
+        if self.is_first {
+            simd.splat(0.0)
+        } else {
+            simd.load(out)
+        }
     }
 
     #[inline(always)]

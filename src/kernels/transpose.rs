@@ -1,53 +1,43 @@
 //! From lanes over examples to lanes over features, with the sum over examples on the way.
 
-use super::batch_step::{CHUNK, HALVES};
-use super::contract::Pair;
-use crate::simd::{LANES, Simd};
+use super::batch_step::HALVES;
+use crate::simd::{LANES, Pair, Simd};
 
-/// Transposes a chunk and adds up its examples:
+/// Transposes a panel of up to 32 features of a chunk, and adds up its examples:
 ///
 /// ```text
-/// columns[example][feature] = rows[feature][example]      in panels of 32 features
-/// sums[feature] += Σ_example rows[feature][example]       over the first `examples`, in their order
+/// columns[example][feature] = rows[feature][example]
+/// sums[feature] += Σ_example rows[feature][example]
 /// ```
 ///
-/// `sums` is a row of vectors, and `rows` has a row for each of its lanes. The sum is the gradient of a bias; here, where
-/// its terms are in registers, it costs one addition a vector and no loads.
+/// over the first or over both halves of the chunk. `sums` is one vector or two, and `rows` has a row for each of their
+/// lanes. The sum is the gradient of a bias; each half is summed as the tree of [`Simd::sum_lanes`].
 #[inline(always)]
 pub(crate) fn transpose<S: Simd>(
     simd: S,
     rows: &[Pair],
-    examples: usize,
+    halves: usize,
     columns: &mut [Pair],
     sums: &mut [[f32; LANES]],
 ) {
     let blocks = rows.as_chunks::<LANES>().0.iter().zip(sums);
     for (vector, (block, total)) in blocks.enumerate() {
-        let panel = &mut columns[vector / HALVES * CHUNK..][..CHUNK];
-        let mut sum = simd.load(total);
-        for (half, panel) in panel.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
-            let live = examples.saturating_sub(half * LANES).min(LANES);
-            if live == 0 {
-                break;
-            }
-            let mut lines = [simd.splat(0.0); LANES];
+        let vector = vector % HALVES; // never more; it tells the compiler so
+        let columns = columns.as_chunks_mut::<LANES>().0.iter_mut().enumerate();
+        for (half, columns) in columns.take(halves) {
+            simd.transpose(block, half, columns, vector);
+            let mut sums = [simd.splat(0.0); LANES];
             for i in 0..LANES {
-                lines[i] = simd.load(&block[i][half]);
+                sums[i] = simd.load(&columns[i][vector]);
             }
-            let lines = simd.transpose(lines);
-            for i in 0..LANES {
-                simd.store(lines[i], &mut panel[i][vector % HALVES]);
-            }
-            if live == LANES {
-                for i in 0..LANES {
-                    sum = simd.add(sum, lines[i]);
+            let mut width = LANES / 2;
+            while width > 0 {
+                for i in 0..width {
+                    sums[i] = simd.add(sums[i], sums[i + width]);
                 }
-            } else {
-                for line in &panel[..live] {
-                    sum = simd.add(sum, simd.load(&line[vector % HALVES]));
-                }
+                width /= 2;
             }
+            simd.store(simd.add(simd.load(total), sums[0]), total);
         }
-        simd.store(sum, total);
     }
 }

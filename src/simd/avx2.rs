@@ -7,10 +7,20 @@
 
 use core::arch::x86_64::*;
 
-use super::{LANES, ROUND_TO_INTEGER, x86};
+use super::{EIGHTH_ROOTS_OF_TWO, LANES, Pair, ROUND_TO_INTEGER, x86};
 
 /// Lanes 0..8 and 8..16.
 type Halves = [__m256; 2];
+
+#[target_feature(enable = "avx2")]
+#[inline]
+fn power_of_eighth_root_of_two(shifted: __m256) -> __m256 {
+    let k = _mm256_castps_si256(shifted);
+    let roots = bytemuck::cast(EIGHTH_ROOTS_OF_TWO);
+    let root = _mm256_castps_si256(_mm256_permutevar8x32_ps(roots, k));
+    let exponent = _mm256_slli_epi32::<20>(_mm256_andnot_si256(_mm256_set1_epi32(7), k));
+    _mm256_castsi256_ps(_mm256_add_epi32(exponent, root))
+}
 
 #[target_feature(enable = "avx2")]
 #[inline]
@@ -133,6 +143,10 @@ x86::backend! {
         ]
     }
 
+    fn power_of_eighth_root_of_two(shifted: Halves) -> Halves {
+        [power_of_eighth_root_of_two(shifted[0]), power_of_eighth_root_of_two(shifted[1])]
+    }
+
     fn power_of_two(shifted: Halves) -> Halves {
         [power_of_two(shifted[0]), power_of_two(shifted[1])]
     }
@@ -143,19 +157,19 @@ x86::backend! {
         ([e0, e1], [s0, s1])
     }
 
-    fn transpose(rows: [Halves; LANES]) -> [Halves; LANES] {
-        let mut columns = rows;
-        for (row, half) in [(0, 0), (0, 1), (8, 0), (8, 1)] {
-            let mut block = [rows[0][0]; 8];
+    fn transpose(rows: &[Pair; LANES], from: usize, columns: &mut [Pair; LANES], to: usize) -> () {
+        for (row, column) in [(0, 0), (0, 8), (8, 0), (8, 8)] {
+            let mut block = [_mm256_setzero_ps(); 8];
             for i in 0..8 {
-                block[i] = rows[row + i][half];
+                let halves: Halves = bytemuck::cast(rows[row + i][from]);
+                block[i] = halves[column / 8];
             }
             let block = transpose_8x8(block);
             for i in 0..8 {
-                columns[8 * half + i][row / 8] = block[i];
+                let (eights, _) = columns[column + i][to].as_chunks_mut();
+                eights[row / 8] = bytemuck::cast::<__m256, [f32; 8]>(block[i]);
             }
         }
-        columns
     }
 
     fn sum_lanes(vector: Halves) -> f32 {
@@ -163,12 +177,5 @@ x86::backend! {
         let four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps::<1>(eight));
         let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
         _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps::<1>(two, two)))
-    }
-
-    fn max_lane(vector: Halves) -> f32 {
-        let eight = _mm256_max_ps(vector[0], vector[1]);
-        let four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps::<1>(eight));
-        let two = _mm_max_ps(four, _mm_movehl_ps(four, four));
-        _mm_cvtss_f32(_mm_max_ss(two, _mm_shuffle_ps::<1>(two, two)))
     }
 }

@@ -7,7 +7,7 @@
 
 use core::arch::x86_64::*;
 
-use super::{LANES, ROUND_TO_INTEGER, x86};
+use super::{EIGHTH_ROOTS_OF_TWO, LANES, Pair, ROUND_TO_INTEGER, x86};
 
 x86::backend! {
     /// Proof that this processor has AVX-512F.
@@ -80,6 +80,15 @@ x86::backend! {
         ))
     }
 
+    fn power_of_eighth_root_of_two(shifted: __m512) -> __m512 {
+        let k = _mm512_castps_si512(shifted);
+        // Four bits of k choose a lane, so the eight roots stand there twice.
+        let roots = bytemuck::cast([EIGHTH_ROOTS_OF_TWO; 2]);
+        let root = _mm512_castps_si512(_mm512_permutexvar_ps(k, roots));
+        let exponent = _mm512_slli_epi32::<20>(_mm512_andnot_si512(_mm512_set1_epi32(7), k));
+        _mm512_castsi512_ps(_mm512_add_epi32(exponent, root))
+    }
+
     fn power_of_two(shifted: __m512) -> __m512 {
         let exponent = _mm512_slli_epi32::<23>(_mm512_castps_si512(shifted));
         _mm512_castsi512_ps(_mm512_add_epi32(exponent, _mm512_castps_si512(_mm512_set1_ps(1.0))))
@@ -101,11 +110,14 @@ x86::backend! {
         )
     }
 
-    fn transpose(rows: [__m512; LANES]) -> [__m512; LANES] {
+    fn transpose(rows: &[Pair; LANES], from: usize, columns: &mut [Pair; LANES], to: usize) -> () {
         // Transposes the 4×4 blocks inside each group of four rows, then the 4×4 arrangement of the blocks.
-        let mut blocks = rows;
+        let mut blocks = [_mm512_setzero_ps(); LANES];
         for group in 0..4 {
-            let r = &rows[4 * group..4 * group + 4];
+            let mut r = [_mm512_setzero_ps(); 4];
+            for i in 0..4 {
+                r[i] = bytemuck::cast(rows[4 * group + i][from]);
+            }
             let low01 = _mm512_castps_pd(_mm512_unpacklo_ps(r[0], r[1]));
             let high01 = _mm512_castps_pd(_mm512_unpackhi_ps(r[0], r[1]));
             let low23 = _mm512_castps_pd(_mm512_unpacklo_ps(r[2], r[3]));
@@ -115,19 +127,17 @@ x86::backend! {
             blocks[4 * group + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(high01, high23));
             blocks[4 * group + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(high01, high23));
         }
-        let mut columns = blocks;
         for i in 0..4 {
             let (a, b, c, d) = (blocks[i], blocks[i + 4], blocks[i + 8], blocks[i + 12]);
             let even_ab = _mm512_shuffle_f32x4::<0b10_00_10_00>(a, b);
             let odd_ab = _mm512_shuffle_f32x4::<0b11_01_11_01>(a, b);
             let even_cd = _mm512_shuffle_f32x4::<0b10_00_10_00>(c, d);
             let odd_cd = _mm512_shuffle_f32x4::<0b11_01_11_01>(c, d);
-            columns[i] = _mm512_shuffle_f32x4::<0b10_00_10_00>(even_ab, even_cd);
-            columns[i + 4] = _mm512_shuffle_f32x4::<0b10_00_10_00>(odd_ab, odd_cd);
-            columns[i + 8] = _mm512_shuffle_f32x4::<0b11_01_11_01>(even_ab, even_cd);
-            columns[i + 12] = _mm512_shuffle_f32x4::<0b11_01_11_01>(odd_ab, odd_cd);
+            columns[i][to] = bytemuck::cast(_mm512_shuffle_f32x4::<0b10_00_10_00>(even_ab, even_cd));
+            columns[i + 4][to] = bytemuck::cast(_mm512_shuffle_f32x4::<0b10_00_10_00>(odd_ab, odd_cd));
+            columns[i + 8][to] = bytemuck::cast(_mm512_shuffle_f32x4::<0b11_01_11_01>(even_ab, even_cd));
+            columns[i + 12][to] = bytemuck::cast(_mm512_shuffle_f32x4::<0b11_01_11_01>(odd_ab, odd_cd));
         }
-        columns
     }
 
     fn sum_lanes(vector: __m512) -> f32 {
@@ -136,50 +146,5 @@ x86::backend! {
         let two = _mm512_add_ps(four, _mm512_permute_ps::<0b00_00_11_10>(four));
         let one = _mm512_add_ps(two, _mm512_permute_ps::<0b00_00_00_01>(two));
         _mm512_cvtss_f32(one)
-    }
-
-    fn max_lane(vector: __m512) -> f32 {
-        let eight = _mm512_max_ps(vector, _mm512_shuffle_f32x4::<0b00_00_11_10>(vector, vector));
-        let four = _mm512_max_ps(eight, _mm512_shuffle_f32x4::<0b00_00_00_01>(eight, eight));
-        let two = _mm512_max_ps(four, _mm512_permute_ps::<0b00_00_11_10>(four));
-        let one = _mm512_max_ps(two, _mm512_permute_ps::<0b00_00_00_01>(two));
-        _mm512_cvtss_f32(one)
-    }
-
-    fn sum_lanes_of_rows(rows: [__m512; LANES]) -> __m512 {
-        // Each level of the tree adds the halves of two vectors at a time, which takes 31 shuffles where a transpose
-        // takes 64.
-        let mut eights = [rows[0]; 8];
-        for i in 0..8 {
-            let (a, b) = (rows[i], rows[i + 8]);
-            eights[i] = _mm512_add_ps(
-                _mm512_shuffle_f32x4::<0b01_00_01_00>(a, b),
-                _mm512_shuffle_f32x4::<0b11_10_11_10>(a, b),
-            );
-        }
-        let mut fours = [rows[0]; 4];
-        for i in 0..4 {
-            let (a, b) = (eights[i], eights[i + 4]);
-            fours[i] = _mm512_add_ps(
-                _mm512_shuffle_f32x4::<0b10_00_10_00>(a, b),
-                _mm512_shuffle_f32x4::<0b11_01_11_01>(a, b),
-            );
-        }
-        // The four 128-bit blocks of fours[i] hold four partial sums each of rows i, i + 8, i + 4 and i + 12.
-        let mut twos = [rows[0]; 2];
-        for i in 0..2 {
-            let (a, b) = (fours[i], fours[i + 2]);
-            twos[i] = _mm512_add_ps(
-                _mm512_shuffle_ps::<0b01_00_01_00>(a, b),
-                _mm512_shuffle_ps::<0b11_10_11_10>(a, b),
-            );
-        }
-        let sums = _mm512_add_ps(
-            _mm512_shuffle_ps::<0b10_00_10_00>(twos[0], twos[1]),
-            _mm512_shuffle_ps::<0b11_01_11_01>(twos[0], twos[1]),
-        );
-        // The blocks now hold the sums of rows 0 2 1 3, 8 10 9 11, 4 6 5 7 and 12 14 13 15.
-        let order = _mm512_setr_epi32(0, 2, 1, 3, 8, 10, 9, 11, 4, 6, 5, 7, 12, 14, 13, 15);
-        _mm512_permutexvar_ps(order, sums)
     }
 }

@@ -27,6 +27,15 @@ pub(crate) use backend::Kernel;
 /// Lanes of every vector, on every processor.
 pub const LANES: usize = 16;
 
+/// Two vectors side by side.
+pub(crate) type Pair = [[f32; LANES]; 2];
+
+/// 2^(0/8) to 2^(7/8), rounded.
+#[rustfmt::skip]
+pub(crate) const EIGHTH_ROOTS_OF_TWO: [f32; 8] = [
+    1.0, 1.090_507_7, 1.189_207_1, 1.296_839_6, 1.414_213_5, 1.542_210_8, 1.681_792_9, 1.834_008_1,
+];
+
 /// Adding this to an `f32` of magnitude below 2²² rounds it to an integer, ties to even, and leaves that integer in
 /// the low bits of the sum: 1.5 · 2²³.
 pub(crate) const ROUND_TO_INTEGER: f32 = 12_582_912.0;
@@ -88,40 +97,23 @@ pub(crate) trait Simd: Copy {
     /// `magnitude`, which must not be negative, with the sign bit of `sign`
     fn with_sign(self, magnitude: Self::Vector, sign: Self::Vector) -> Self::Vector;
 
+    /// 2^(k/8), rounded, for an integer k in −1008..=1023 given as k + [`ROUND_TO_INTEGER`]; anything for other inputs.
+    fn power_of_eighth_root_of_two(self, shifted: Self::Vector) -> Self::Vector;
     /// 2ⁿ for an integer n in −126..=127 given as n + [`ROUND_TO_INTEGER`]; anything for other inputs.
     fn power_of_two(self, shifted: Self::Vector) -> Self::Vector;
     /// The exponent e and significand m of a positive normal number a = 2ᵉ · m with 1 ≤ m < 2; anything for others.
     fn exponent_and_significand(self, a: Self::Vector) -> (Self::Vector, Self::Vector);
 
-    /// Rows become columns.
-    fn transpose(self, rows: [Self::Vector; LANES]) -> [Self::Vector; LANES];
+    /// `columns[i][to][j] = rows[j][from][i]`: transposes one vector of each pair into one vector of each pair.
+    ///
+    /// From memory to memory, because sixteen vectors are more than a narrow processor has registers for.
+    fn transpose(self, rows: &[Pair; LANES], from: usize, columns: &mut [Pair; LANES], to: usize);
 
     /// The sum of all lanes, as a tree: lane i + lane i+8, then i+4, i+2, i+1.
     fn sum_lanes(self, vector: Self::Vector) -> f32 {
         let mut lanes = [0.0; LANES];
         self.store(vector, &mut lanes);
         halve(lanes, |a, b| a + b)
-    }
-
-    /// The largest lane, by the same tree.
-    fn max_lane(self, vector: Self::Vector) -> f32 {
-        let mut lanes = [0.0; LANES];
-        self.store(vector, &mut lanes);
-        halve(lanes, |a, b| if a > b { a } else { b })
-    }
-
-    /// Lane i of the result is [`sum_lanes`](Simd::sum_lanes) of row i.
-    #[inline(always)]
-    fn sum_lanes_of_rows(self, rows: [Self::Vector; LANES]) -> Self::Vector {
-        let mut columns = self.transpose(rows);
-        let mut width = LANES / 2;
-        while width > 0 {
-            for i in 0..width {
-                columns[i] = self.add(columns[i], columns[i + width]);
-            }
-            width /= 2;
-        }
-        columns[0]
     }
 }
 

@@ -5,11 +5,10 @@
 //! says so in [`Simd::FUSED`]. Only `wide`'s elementary operations are used; its own exp, ln and tanh have other bits on
 //! other processors.
 
-use core::array::from_fn;
-
 use wide::{f32x16, u32x16};
 
-use super::{Kernel, LANES, ROUND_TO_INTEGER, Simd};
+use super::scalar::Scalar;
+use super::{EIGHTH_ROOTS_OF_TWO, Kernel, LANES, Pair, ROUND_TO_INTEGER, Simd};
 
 /// The token of the portable backend; every processor can run it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,6 +120,22 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
+    fn power_of_eighth_root_of_two(self, shifted: f32x16) -> f32x16 {
+        // A table look-up by halves: each bit of k chooses between the two halves of what is left.
+        let k = bits(shifted);
+        let mut roots = EIGHTH_ROOTS_OF_TWO.map(|root| bits(f32x16::splat(root)));
+        let mut left = roots.len();
+        for bit in [2_u32, 1, 0] {
+            left /= 2;
+            let is_set = u32x16::splat(0) - ((k >> bit) & u32x16::splat(1));
+            for i in 0..left {
+                roots[i] = roots[i] ^ (is_set & (roots[i] ^ roots[i + left]));
+            }
+        }
+        from_bits(((k & u32x16::splat(!7)) << 20_u32) + roots[0])
+    }
+
+    #[inline(always)]
     fn power_of_two(self, shifted: f32x16) -> f32x16 {
         from_bits((bits(shifted) << 23_u32) + u32x16::splat(1.0_f32.to_bits()))
     }
@@ -136,10 +151,8 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
-    fn transpose(self, rows: [f32x16; LANES]) -> [f32x16; LANES] {
-        // Four 4×4 blocks a row group would be faster where a vector is four registers; this is not on the hot path of
-        // any processor that has a backend of its own.
-        let rows = rows.map(f32x16::to_array);
-        from_fn(|i| f32x16::new(from_fn(|j| rows[j][i])))
+    fn transpose(self, rows: &[Pair; LANES], from: usize, columns: &mut [Pair; LANES], to: usize) {
+        // `wide` does this lane by lane too.
+        Scalar.transpose(rows, from, columns, to);
     }
 }

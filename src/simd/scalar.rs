@@ -4,7 +4,7 @@
 
 use core::array::from_fn;
 
-use super::{Kernel, LANES, ROUND_TO_INTEGER, Simd};
+use super::{EIGHTH_ROOTS_OF_TWO, Kernel, LANES, Pair, ROUND_TO_INTEGER, Simd};
 use crate::float;
 
 /// The token of the specification; every processor can run it.
@@ -110,6 +110,14 @@ impl Simd for Scalar {
     }
 
     #[inline(always)]
+    fn power_of_eighth_root_of_two(self, shifted: Vector) -> Vector {
+        each(shifted, |s| {
+            let root = EIGHTH_ROOTS_OF_TWO[(s.to_bits() & 7) as usize];
+            f32::from_bits(((s.to_bits() & !7) << 20).wrapping_add(root.to_bits()))
+        })
+    }
+
+    #[inline(always)]
     fn power_of_two(self, shifted: Vector) -> Vector {
         each(shifted, |s| {
             f32::from_bits((s.to_bits() << 23).wrapping_add(1.0_f32.to_bits()))
@@ -130,7 +138,9 @@ impl Simd for Scalar {
     }
 
     #[inline(always)]
-    fn transpose(self, rows: [Vector; LANES]) -> [Vector; LANES] {
-        from_fn(|i| from_fn(|j| rows[j][i]))
+    fn transpose(self, rows: &[Pair; LANES], from: usize, columns: &mut [Pair; LANES], to: usize) {
+        for (i, column) in columns.iter_mut().enumerate() {
+            column[to] = from_fn(|j| rows[j][from][i]);
+        }
     }
 }
