@@ -194,7 +194,7 @@ fn run<M: Model>(backend: Backend, step: BatchStep<'_, Network>) -> f32 {
 
 /// Runs a task for a network of any shape.
 fn run_any(backend: Backend, step: BatchStep<'_, Network>) -> f32 {
-    backend.run(step)
+    backend.run_general(step)
 }
 
 fn unpad(padded: &[f32], tensor: Tensor, values: &mut [f32]) {

@@ -92,7 +92,12 @@ impl<M: Model> Probe<M> {
             workspace: Workspace::new(M::NETWORK),
             model: PhantomData,
         };
-        let Workspace { x, hidden, outputs, columns } = &mut probe.workspace;
+        let Workspace {
+            x,
+            hidden,
+            outputs,
+            columns,
+        } = &mut probe.workspace;
         let activations = [x, hidden, outputs, columns];
         for buffer in activations
             .into_iter()
@@ -139,7 +144,12 @@ impl<M: Model> Kernel for Run<'_, M> {
         let network = shape.get();
         let layers = Layers::of(shape, parameters.vectors());
         let gradients = gradients.vectors_mut();
-        let Workspace { x, hidden, outputs, columns } = workspace;
+        let Workspace {
+            x,
+            hidden,
+            outputs,
+            columns,
+        } = workspace;
         let (neurons, classes) = (network.hidden_vectors(), network.output_vectors());
         let halves = HALVES;
         match self.part {
@@ -181,7 +191,13 @@ impl<M: Model> Kernel for Run<'_, M> {
                 let (rows, a, d) = (Neurons(shape), hidden.rows(), columns.pairs());
                 for panel in 0..classes.div_ceil(HALVES) {
                     let weights = weights(gradients, classes, panel);
-                    simd.call(OuterProducts { rows, a, d, is_first: true, weights });
+                    simd.call(OuterProducts {
+                        rows,
+                        a,
+                        d,
+                        is_first: true,
+                        weights,
+                    });
                 }
             }
             Part::DHidden => simd.call(DHidden {
@@ -194,7 +210,13 @@ impl<M: Model> Kernel for Run<'_, M> {
                 let (rows, a, d) = (Inputs(shape), x.rows(), columns.pairs());
                 for panel in 0..neurons.div_ceil(HALVES) {
                     let weights = weights(gradients, neurons, panel);
-                    simd.call(OuterProducts { rows, a, d, is_first: true, weights });
+                    simd.call(OuterProducts {
+                        rows,
+                        a,
+                        d,
+                        is_first: true,
+                        weights,
+                    });
                 }
             }
             Part::DInput => {
@@ -212,7 +234,11 @@ impl<M: Model> Kernel for Run<'_, M> {
 /// A panel of a layer's weights.
 fn weights(vectors: &mut [[f32; LANES]], stride: usize, panel: usize) -> Out<'_> {
     let cols = HALVES.min(stride - panel * HALVES);
-    Out { vectors: &mut vectors[panel * HALVES..], stride, cols }
+    Out {
+        vectors: &mut vectors[panel * HALVES..],
+        stride,
+        cols,
+    }
 }
 
 /// Does nothing but multiply-adds in registers, `times` of them on each of as many independent accumulators as a tile of the

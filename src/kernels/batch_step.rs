@@ -10,9 +10,9 @@
 //! whatever an earlier chunk left there, up to the outputs, whose gradient is set to zero in them.
 
 use super::buffer::Buffer;
+use super::contract::Out;
 use super::embedding::{gather, scatter};
 use super::heads::{loss, normalise};
-use super::contract::Out;
 use super::products::{DHidden, DX, Hidden, Layers, OuterProducts, OutputsOf};
 use super::shape::{self, Count, Neurons, Shape};
 use super::transpose::transpose;
@@ -220,18 +220,41 @@ fn backward<S: Simd, N: Shape>(
             sums.as_flattened_mut().fill(0.0);
         }
     }
-    let Workspace { x, hidden, outputs, columns } = workspace;
+    let Workspace {
+        x,
+        hidden,
+        outputs,
+        columns,
+    } = workspace;
     let columns = columns.pairs_mut();
-    let mut panel = Columns { examples, is_first, columns };
+    let mut panel = Columns {
+        examples,
+        is_first,
+        columns,
+    };
 
-    panel.layer_gradient(simd, Neurons(shape), hidden.rows(), outputs.pairs(), d_w2, d_b2);
+    panel.layer_gradient(
+        simd,
+        Neurons(shape),
+        hidden.rows(),
+        outputs.pairs(),
+        d_w2,
+        d_b2,
+    );
     simd.call(DHidden {
         layers,
         halves,
         d_outputs: outputs.pairs(),
         hidden: hidden.vectors_mut(),
     });
-    panel.layer_gradient(simd, shape::Inputs(shape), x.rows(), hidden.pairs(), d_w1, d_b1);
+    panel.layer_gradient(
+        simd,
+        shape::Inputs(shape),
+        x.rows(),
+        hidden.pairs(),
+        d_w1,
+        d_b1,
+    );
 
     if let (Inputs::Tokens(tokens), InputKind::Tokens { context, embed, .. }) =
         (inputs, network.input)
@@ -283,7 +306,11 @@ impl Columns<'_> {
                 a,
                 d: &self.columns[..self.examples],
                 is_first: self.is_first,
-                weights: Out { vectors: &mut d_weights[panel * HALVES..], stride, cols },
+                weights: Out {
+                    vectors: &mut d_weights[panel * HALVES..],
+                    stride,
+                    cols,
+                },
             });
         }
     }

@@ -147,11 +147,9 @@ pub(crate) fn contract<S: Simd, R: Count>(
     out: Out<'_>,
     epilogue: impl Epilogue,
 ) {
-    // Rows are split evenly into as few tiles as the registers allow: 100 rows are 10 × 10, 27 are 3 × 9.
-    let mut tiles = rows.get().div_ceil(S::TILE.0);
     let mut row = 0;
     while row < rows.get() {
-        let height = (rows.get() - row).div_ceil(tiles);
+        let height = next_height::<R>(rows.get() - row, S::TILE.0);
         let place = &mut out.vectors[row * out.stride..];
         macro_rules! tile {
             ($($height:literal)*) => {
@@ -166,26 +164,37 @@ pub(crate) fn contract<S: Simd, R: Count>(
                             }
                         }
                     })*
-                    _ => unreachable!("the heights are those of an even split"),
+                    _ => unreachable!("`next_height` gives what `is_height` accepts"),
                 }
             };
         }
         tile!(1 2 3 4 5 6 7 8 9 10);
         row += height;
-        tiles -= 1;
     }
 }
 
-/// Whether an even split of the rows into tiles of at most `most` has tiles of this height.
+/// How many of the rows that are left the next tile takes.
 ///
-/// Where the rows are known at compile time, tiles of other heights are not compiled at all.
+/// Rows whose number is known at compile time are split evenly into as few tiles as the registers allow: 100 rows are
+/// 10 × 10, 27 are 3 × 9. Others are taken greedily by a few heights, which keeps the code for all shapes small.
+#[inline(always)]
+fn next_height<R: Count>(left: usize, most: usize) -> usize {
+    match R::FIXED {
+        Some(_) => left.div_ceil(left.div_ceil(most)),
+        None if left >= most => most,
+        None if left >= most.div_ceil(2) => most.div_ceil(2),
+        None => left.min(2),
+    }
+}
+
+/// Whether [`next_height`] gives this height. Tiles of other heights are not compiled.
 const fn is_height<R: Count>(height: usize, most: usize) -> bool {
     match R::FIXED {
         Some(rows) => {
             let tiles = rows.div_ceil(most);
             height == rows.div_ceil(tiles) || height == rows / tiles
         }
-        None => height <= most,
+        None => height == most || height == most.div_ceil(2) || height <= 2,
     }
 }
 

@@ -198,8 +198,17 @@ impl<R: Count> Kernel for OuterProducts<'_, R> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let epilogue = Added { is_first: self.is_first };
-        contract(simd, self.rows, by_example(self.a), self.d, self.weights, epilogue);
+        let epilogue = Added {
+            is_first: self.is_first,
+        };
+        contract(
+            simd,
+            self.rows,
+            by_example(self.a),
+            self.d,
+            self.weights,
+            epilogue,
+        );
     }
 }
 

@@ -117,6 +117,19 @@ impl Backend {
         }
     }
 
+    /// Runs a kernel that a release build runs only where [`run_if_native`](Self::run_if_native) does not, and compiles
+    /// only for these backends.
+    pub(crate) fn run_general<K: Kernel>(self, kernel: K) -> K::Output {
+        match self.0 {
+            Token::Scalar(token) => token.call(kernel),
+            Token::Portable(token) => token.call(kernel),
+            #[cfg(target_arch = "x86_64")]
+            _ if cfg!(debug_assertions) => self.run(kernel),
+            #[cfg(target_arch = "x86_64")]
+            _ => unreachable!("`run_if_native` has run it"),
+        }
+    }
+
     /// Runs `kernel` with this backend's instructions.
     #[inline]
     pub(crate) fn run<K: Kernel>(self, kernel: K) -> K::Output {
