@@ -4,9 +4,10 @@ use crate::error::Error;
 use crate::kernels::batch_step::{BatchStep, CHUNK, Task, Workspace};
 use crate::kernels::buffer::Buffer;
 use crate::kernels::shape::Fixed;
-use crate::kernels::update::Descend;
+use crate::kernels::update::{Norm, Update};
 use crate::mlp::{Model, PredictionOf};
 use crate::network::{Batch, Inputs, Network, Tensor};
+use crate::optimizer::Optimizer;
 use crate::simd::Backend;
 
 /// Everything a model needs to be evaluated and differentiated.
@@ -16,6 +17,8 @@ pub(crate) struct Engine {
     backend: Backend,
     parameters: Buffer,
     gradients: Buffer,
+    /// What the optimizer keeps for each parameter; empty where it keeps less.
+    moments: [Buffer; 2],
     workspace: Workspace,
 }
 
@@ -28,7 +31,15 @@ impl Engine {
             backend,
             parameters: Buffer::zeroed(vectors),
             gradients: Buffer::zeroed(vectors),
+            moments: [Buffer::zeroed(0), Buffer::zeroed(0)],
             workspace: Workspace::new(network),
+        }
+    }
+
+    /// Makes room for what an optimizer keeps.
+    pub(crate) fn set_moments(&mut self, count: usize) {
+        for moment in &mut self.moments[..count] {
+            *moment = Buffer::zeroed(self.network.parameter_vectors());
         }
     }
 
@@ -102,36 +113,62 @@ impl Engine {
         )
     }
 
-    /// One step of gradient descent with the gradients computed last. On an error nothing has changed.
-    pub(crate) fn descend(&mut self, rate: f32, loss: f32, step: u64) -> Result<(), Error> {
-        let descend = Descend {
-            rate,
+    /// One step of an optimizer with the gradients computed last. On an error nothing has changed.
+    ///
+    /// Gradients whose norm is above `longest` are scaled to it first.
+    pub(crate) fn update(
+        &mut self,
+        optimizer: Optimizer,
+        longest: Option<f32>,
+        loss: f32,
+        step: u64,
+    ) -> Result<(), Error> {
+        let scale = longest.map_or(1.0, |longest| self.clip(longest));
+        let update = Update {
+            optimizer,
+            step: step + 1,
+            scale,
             parameters: self.parameters.vectors_mut(),
             gradients: self.gradients.vectors(),
+            moments: self.moments.each_mut().map(Buffer::vectors_mut),
         };
-        if loss.is_finite() && self.backend.run(descend) {
+        if loss.is_finite() && self.backend.run(update) {
             Ok(())
         } else {
             Err(Error::NonFiniteStep {
                 step,
-                tensor: self.first_non_finite(rate),
+                tensor: self.first_non_finite(optimizer),
             })
         }
     }
 
-    /// The first tensor that the step would have made non-finite.
-    fn first_non_finite(&self, rate: f32) -> &'static str {
+    /// The factor that brings the gradients to at most this norm, as PyTorch's `clip_grad_norm_` computes it.
+    fn clip(&self, longest: f32) -> f32 {
+        let norm = self.backend.run(Norm {
+            gradients: self.gradients.vectors(),
+        });
+        (longest / (norm + 1e-6)).min(1.0)
+    }
+
+    /// The first tensor that a step would have made non-finite.
+    fn first_non_finite(&self, optimizer: Optimizer) -> &'static str {
         let (parameters, gradients) = (self.parameters.floats(), self.gradients.floats());
-        let is_bad = |tensor: &Tensor| {
+        let is_bad = |tensor: &Tensor, is_bad: &dyn Fn(f32, f32) -> bool| {
             let elements = tensor.start..tensor.start + tensor.rows * tensor.stride;
             let mut pairs = parameters[elements.clone()]
                 .iter()
                 .zip(&gradients[elements]);
-            pairs.any(|(parameter, gradient)| !(parameter - rate * gradient).is_finite())
+            pairs.any(|(&parameter, &gradient)| is_bad(parameter, gradient))
         };
-        self.network
-            .tensors()
-            .find(is_bad)
+        // A gradient says more than a new value that overflows, and that more than a loss.
+        let rate = optimizer.learning_rate();
+        let tests: [&dyn Fn(f32, f32) -> bool; 2] = [
+            &|_, gradient| !gradient.is_finite(),
+            &|parameter, gradient| !(parameter - rate * gradient).is_finite(),
+        ];
+        tests
+            .iter()
+            .find_map(|test| self.network.tensors().find(|tensor| is_bad(tensor, test)))
             .map_or("loss", |tensor| tensor.name)
     }
 

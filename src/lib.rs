@@ -29,7 +29,7 @@ pub use corpus::{Corpus, Split};
 pub use dataset::{Dataset, Minibatch};
 pub use error::Error;
 pub use mlp::{ExampleOf, Mlp, Model, NameModel, PredictionOf, TargetOf};
-pub use optimizer::Sgd;
+pub use optimizer::{AdamW, Momentum, Optimizer, Sgd};
 pub use rand_xoshiro::Xoshiro256PlusPlus;
 pub use rand_xoshiro::rand_core::{Rng, SeedableRng};
 pub use simd::Backend;

@@ -8,7 +8,7 @@ use crate::mlp::{
     ExampleOf, Model, PredictionOf, TargetOf, batch, checked_batch, engine_of, model_of,
 };
 use crate::network::Batch;
-use crate::optimizer::Sgd;
+use crate::optimizer::{Optimizer, not_negative};
 use crate::simd::Backend;
 
 /// Trains a model, one fused step at a time.
@@ -29,7 +29,8 @@ use crate::simd::Backend;
 #[derive(Clone, Debug)]
 pub struct Trainer<M: Model> {
     engine: Engine,
-    optimizer: Sgd,
+    optimizer: Optimizer,
+    longest_gradient: Option<f32>,
     steps: u64,
     model: core::marker::PhantomData<fn() -> M>,
 }
@@ -39,12 +40,17 @@ impl<M: Model> Trainer<M> {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for a rate that is negative or not finite, [`Error::NonFiniteParameter`] for such a model.
-    pub fn new(model: M, optimizer: Sgd) -> Result<Self, Error> {
+    /// [`Error::Setting`] for a rate that is negative or not finite, or another setting of the optimizer outside its range;
+    /// [`Error::NonFiniteParameter`] for such a model.
+    pub fn new(model: M, optimizer: impl Into<Optimizer>) -> Result<Self, Error> {
+        let optimizer = optimizer.into();
         optimizer.check()?;
+        let mut engine = engine_of(&model, Backend::detect())?;
+        engine.set_moments(optimizer.moments());
         Ok(Self {
-            engine: engine_of(&model, Backend::detect())?,
+            engine,
             optimizer,
+            longest_gradient: None,
             steps: 0,
             model: core::marker::PhantomData,
         })
@@ -55,6 +61,30 @@ impl<M: Model> Trainer<M> {
     pub fn with_backend(mut self, backend: Backend) -> Self {
         self.engine.set_backend(backend);
         self
+    }
+
+    /// The same trainer with gradients clipped: those whose Euclidean norm, over all parameters, is above `norm` are scaled
+    /// down to it, as PyTorch's `clip_grad_norm_` does.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] for a norm that is negative or not finite.
+    pub fn with_clipping(mut self, norm: f32) -> Result<Self, Error> {
+        not_negative("norm", norm)?;
+        self.longest_gradient = Some(norm);
+        Ok(self)
+    }
+
+    /// Sets the learning rate of the steps to come.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] for a rate that is negative or not finite.
+    pub fn set_learning_rate(&mut self, rate: f32) -> Result<(), Error> {
+        let optimizer = self.optimizer.with_learning_rate(rate);
+        optimizer.check()?;
+        self.optimizer = optimizer;
+        Ok(())
     }
 
     /// One step on a batch of any length from 1 up: forward, backward, update.
@@ -90,7 +120,7 @@ impl<M: Model> Trainer<M> {
     fn step_checked(&mut self, batch: Batch<'_>) -> Result<f32, Error> {
         let loss = self.engine.gradients::<M>(batch);
         self.engine
-            .descend(self.optimizer.learning_rate, loss, self.steps)?;
+            .update(self.optimizer, self.longest_gradient, loss, self.steps)?;
         self.steps += 1;
         Ok(loss)
     }
