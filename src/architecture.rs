@@ -8,6 +8,7 @@
 //! The traits are closed: each names the kernels' code for it, and that code is in this crate.
 
 use core::fmt::Debug;
+use core::marker::PhantomData;
 use core::slice::{from_mut, from_ref};
 
 use nalgebra::{SMatrix, SVector};
@@ -37,10 +38,10 @@ pub trait Input: Sealed + Debug + Clone + Copy + Send + Sync + 'static {
     const KIND: InputKind;
 }
 
-/// What a model gives out, and the loss that it is trained with: [`Softmax`] or [`Regression`].
+/// What a model gives out, and the loss that it is trained with: [`Softmax`], [`Regression`] or [`Binary`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a head of a model",
-    note = "the third parameter of `Mlp` is `Softmax<CLASSES>` or `Regression<OUTPUTS>`"
+    note = "the third parameter of `Mlp` is `Softmax<CLASSES>`, `Regression<OUTPUTS>` or `Binary`"
 )]
 pub trait Head: Sealed + Debug + Clone + Copy + Send + Sync + 'static {
     /// One example's target.
@@ -78,7 +79,7 @@ pub trait Example: Sealed + Copy + Debug + PartialEq + Send + Sync + 'static {
     fn flatten(examples: &[Self]) -> Inputs<'_>;
 }
 
-/// One example's target as data: `u8` or `[f32; OUTPUTS]`.
+/// One example's target as data: `u8`, `bool` or `[f32; OUTPUTS]`.
 pub trait Target: Sealed + Copy + Debug + PartialEq + Send + Sync + 'static {
     #[doc(hidden)]
     const BLANK: Self;
@@ -112,10 +113,45 @@ pub struct Dense<const FEATURES: usize>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Softmax<const CLASSES: usize>;
 
-/// `OUTPUTS` numbers; the loss is the squared error `(z − y)²`, averaged over outputs and batch, as PyTorch's
-/// `mse_loss` does.
+/// `OUTPUTS` numbers; the loss is [`SquaredError`], or [`Huber`]'s if named, averaged over outputs and batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Regression<const OUTPUTS: usize>;
+pub struct Regression<const OUTPUTS: usize, L: RegressionLoss = SquaredError>(PhantomData<L>);
+
+/// One yes or no; the loss is the cross-entropy of the logistic function, in nats: `ln(1 + e^z) − y·z`, averaged over the
+/// batch. The prediction is the probability of yes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Binary;
+
+/// `(z − y)²`, PyTorch's `mse_loss`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SquaredError;
+
+/// Huber's loss with δ = 1, PyTorch's `huber_loss`: `½(z − y)²` where |z − y| ≤ 1, and `|z − y| − ½` beyond, so that an
+/// outlier pulls no harder than a unit error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Huber;
+
+/// What a [`Regression`] minimises: [`SquaredError`] or [`Huber`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a loss of a regression",
+    note = "the second parameter of `Regression` is `SquaredError` (the default) or `Huber`"
+)]
+pub trait RegressionLoss:
+    Sealed + Debug + Clone + Copy + PartialEq + Send + Sync + 'static
+{
+    #[doc(hidden)]
+    const KIND: HeadKind;
+}
+
+impl Sealed for SquaredError {}
+impl RegressionLoss for SquaredError {
+    const KIND: HeadKind = HeadKind::SquaredError;
+}
+
+impl Sealed for Huber {}
+impl RegressionLoss for Huber {
+    const KIND: HeadKind = HeadKind::Huber;
+}
 
 /// The hyperbolic tangent; see [`math::tanh`](crate::math::tanh) for its accuracy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,6 +192,14 @@ impl Target for u8 {
     const BLANK: Self = 0;
     fn flatten(targets: &[Self]) -> Targets<'_> {
         Targets::Classes(targets)
+    }
+}
+
+impl Sealed for bool {}
+impl Target for bool {
+    const BLANK: Self = false;
+    fn flatten(targets: &[Self]) -> Targets<'_> {
+        Targets::Classes(bytemuck::cast_slice(targets))
     }
 }
 
@@ -223,8 +267,8 @@ impl<const CLASSES: usize> Head for Softmax<CLASSES> {
     };
 }
 
-impl<const OUTPUTS: usize> Sealed for Regression<OUTPUTS> {}
-impl<const OUTPUTS: usize> Head for Regression<OUTPUTS> {
+impl<const OUTPUTS: usize, L: RegressionLoss> Sealed for Regression<OUTPUTS, L> {}
+impl<const OUTPUTS: usize, L: RegressionLoss> Head for Regression<OUTPUTS, L> {
     type Target = [f32; OUTPUTS];
     type Prediction = [f32; OUTPUTS];
     type Layer<const HIDDEN: usize> = OutputLayer<HIDDEN, OUTPUTS>;
@@ -235,8 +279,21 @@ impl<const OUTPUTS: usize> Head for Regression<OUTPUTS> {
 
     const KIND: (HeadKind, usize) = {
         assert!(OUTPUTS > 0, "a regression needs at least one output");
-        (HeadKind::SquaredError, OUTPUTS)
+        (L::KIND, OUTPUTS)
     };
+}
+
+impl Sealed for Binary {}
+impl Head for Binary {
+    type Target = bool;
+    type Prediction = [f32; 1];
+    type Layer<const HIDDEN: usize> = OutputLayer<HIDDEN, 1>;
+
+    fn blank() -> [f32; 1] {
+        [0.0]
+    }
+
+    const KIND: (HeadKind, usize) = (HeadKind::Logistic, 1);
 }
 
 /// Embedding table, and the weights of one block for each place of the context.

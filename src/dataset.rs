@@ -29,7 +29,7 @@ pub(crate) struct Limits {
 impl Limits {
     /// Whether a network has all the tokens and classes.
     pub(crate) fn fit(self, network: Network) -> bool {
-        self.classes <= network.outputs && self.tokens <= network.vocabulary()
+        self.classes <= network.classes() && self.tokens <= network.vocabulary()
     }
 }
 

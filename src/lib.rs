@@ -24,7 +24,9 @@ mod simd;
 mod trainer;
 mod vocabulary;
 
-pub use architecture::{Dense, Regression, Relu, Softmax, Tanh, Tokens};
+pub use architecture::{
+    Binary, Dense, Huber, Regression, Relu, Softmax, SquaredError, Tanh, Tokens,
+};
 pub use corpus::{Corpus, Split};
 pub use dataset::{Dataset, Minibatch};
 pub use error::Error;

@@ -34,6 +34,10 @@ pub enum HeadKind {
     Softmax,
     /// Numbers; mean squared error.
     SquaredError,
+    /// Numbers; mean of Huber's loss.
+    Huber,
+    /// One logit; cross-entropy of the logistic function.
+    Logistic,
 }
 
 /// Shapes and functions of a model with one hidden layer.
@@ -72,6 +76,15 @@ impl Network {
         match self.input {
             InputKind::Tokens { context, .. } => context,
             InputKind::Dense { features } => features,
+        }
+    }
+
+    /// Classes that a target may be; 0 for a head of numbers.
+    pub(crate) const fn classes(self) -> usize {
+        match self.head {
+            HeadKind::Softmax => self.outputs,
+            HeadKind::Logistic => 2,
+            HeadKind::SquaredError | HeadKind::Huber => 0,
         }
     }
 
@@ -173,11 +186,14 @@ impl Network {
         self.check_inputs(batch.inputs)?;
         match batch.targets {
             Targets::Classes(classes) => {
-                match classes.iter().position(|&c| usize::from(c) >= self.outputs) {
+                match classes
+                    .iter()
+                    .position(|&c| usize::from(c) >= self.classes())
+                {
                     Some(example) => Err(Error::ClassOutOfRange {
                         example,
                         class: classes[example],
-                        classes: self.outputs,
+                        classes: self.classes(),
                     }),
                     None => Ok(()),
                 }

@@ -195,8 +195,12 @@ impl<M: Model> Reference<M> {
             (HeadKind::Softmax, Targets::Classes(classes)) => {
                 cross_entropy(outputs.as_slice(), usize::from(classes[b]))
             }
+            (HeadKind::Logistic, Targets::Classes(classes)) => logistic(outputs[0], classes[b]),
             (HeadKind::SquaredError, Targets::Values(values)) => {
                 squared_error(outputs.as_slice(), &values[b * network.outputs..])
+            }
+            (HeadKind::Huber, Targets::Values(values)) => {
+                huber(outputs.as_slice(), &values[b * network.outputs..])
             }
             _ => unreachable!("a head type fixes its targets"),
         };
@@ -271,4 +275,40 @@ fn squared_error(z: &[f64], y: &[f32]) -> (f64, Vec<Bounded>) {
         magnitude: 2.0 * (z.abs() + y.abs()) / count,
     });
     (loss, d_outputs.collect())
+}
+
+/// Mean over the outputs of Huber's loss with δ = 1, and its derivative.
+fn huber(z: &[f64], y: &[f32]) -> (f64, Vec<Bounded>) {
+    let count = z.len() as f64;
+    let pairs = || z.iter().zip(y).map(|(&z, &y)| (z, f64::from(y)));
+    let loss = |d: f64| {
+        if d.abs() <= 1.0 {
+            0.5 * d * d
+        } else {
+            d.abs() - 0.5
+        }
+    };
+    let d_outputs = pairs().map(|(z, y)| Bounded {
+        value: (z - y).clamp(-1.0, 1.0) / count,
+        magnitude: (z.abs() + y.abs()) / count,
+    });
+    (
+        pairs().map(|(z, y)| loss(z - y)).sum::<f64>() / count,
+        d_outputs.collect(),
+    )
+}
+
+/// ln(1 + e^z) − y·z, and its derivative σ(z) − y.
+fn logistic(z: f64, class: u8) -> (f64, Vec<Bounded>) {
+    let y = f64::from(class);
+    let p = 1.0 / (1.0 + libm::exp(-z));
+    let softplus = z.max(0.0) + libm::log1p(libm::exp(-z.abs()));
+    (
+        softplus - y * z,
+        [Bounded {
+            value: p - y,
+            magnitude: p + y,
+        }]
+        .into(),
+    )
 }

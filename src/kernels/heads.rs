@@ -29,8 +29,12 @@ pub(crate) fn loss<S: Simd>(
             }
             sum(simd, losses, examples)
         }
-        (HeadKind::SquaredError, Targets::Values(values)) => {
-            let losses = squared_error(simd, values, network.outputs, scale, outputs);
+        (HeadKind::Logistic, Targets::Classes(classes)) => {
+            let losses = logistic(simd, classes, scale, outputs);
+            sum(simd, losses, examples)
+        }
+        (HeadKind::SquaredError | HeadKind::Huber, Targets::Values(values)) => {
+            let losses = regression(simd, network, values, scale, outputs);
             sum(simd, losses, examples)
         }
         _ => unreachable!("a head type fixes its targets"),
@@ -50,7 +54,13 @@ pub(crate) fn normalise<S: Simd>(simd: S, network: Network, outputs: &mut [[f32;
         HeadKind::Softmax => {
             softmax(simd, &[], 1.0, &mut outputs[..network.outputs * HALVES]);
         }
-        HeadKind::SquaredError => {}
+        HeadKind::Logistic => {
+            for vector in &mut outputs[..HALVES] {
+                let (p, _) = sigmoid(simd, simd.load(vector));
+                simd.store(p, vector);
+            }
+        }
+        HeadKind::SquaredError | HeadKind::Huber => {}
     }
 }
 
@@ -116,32 +126,82 @@ fn softmax<S: Simd>(simd: S, classes: &[u8], scale: f32, logits: &mut [[f32; LAN
     losses
 }
 
-/// Mean squared error over the outputs: loss_b = Σ_i (z_i − y_i)² / outputs, gradient 2 · scale · (z_i − y_i) / outputs.
+/// Targets of a chunk as numbers, one value of each example: `f(example)` where there is one, else zero.
 #[inline(always)]
-fn squared_error<S: Simd>(
+fn targets_of(values: impl Iterator<Item = f32>) -> Losses {
+    let mut targets: Losses = [[0.0; LANES]; HALVES];
+    for (target, value) in targets.as_flattened_mut().iter_mut().zip(values) {
+        *target = value;
+    }
+    targets
+}
+
+/// σ(z) = 1 / (1 + e^−z), and e^−|z|, from which ln(1 + e^z) follows without overflow.
+#[inline(always)]
+fn sigmoid<S: Simd>(simd: S, z: S::Vector) -> (S::Vector, S::Vector) {
+    let (zero, one) = (simd.splat(0.0), simd.splat(1.0));
+    let e = exp(simd, simd.sub(zero, simd.abs(z)));
+    let numerator = simd.select_lt(z, zero, e, one);
+    (simd.div(numerator, simd.add(one, e)), e)
+}
+
+/// Cross-entropy of the logistic function, in nats:
+///
+/// ```text
+/// loss_b = ln(1 + e^z) − y·z = max(z, 0) − y·z + ln(1 + e^−|z|)      gradient = scale · (σ(z) − y)
+/// ```
+#[inline(always)]
+fn logistic<S: Simd>(simd: S, classes: &[u8], scale: f32, z: &mut [[f32; LANES]]) -> Losses {
+    let targets = targets_of(classes.iter().map(|&class| f32::from(class)));
+    let mut losses: Losses = [[0.0; LANES]; HALVES];
+    for half in 0..HALVES {
+        let (logit, y) = (simd.load(&z[half]), simd.load(&targets[half]));
+        let (p, e) = sigmoid(simd, logit);
+        // The order of the operands keeps NaN.
+        let positive = simd.max(simd.splat(0.0), logit);
+        let linear = simd.neg_mul_add(y, logit, positive);
+        let loss = simd.add(linear, ln(simd, simd.add(simd.splat(1.0), e)));
+        simd.store(loss, &mut losses[half]);
+        simd.store(simd.mul(simd.sub(p, y), simd.splat(scale)), &mut z[half]);
+    }
+    losses
+}
+
+/// Mean over the outputs of (z − y)², or of Huber's loss with δ = 1:
+///
+/// ```text
+/// loss = d²                          gradient = 2 · scale · d / outputs                d = z − y
+/// loss = c · (|d| − c / 2)           gradient = scale · (c with d's sign) / outputs    c = min(|d|, 1)
+/// ```
+#[inline(always)]
+fn regression<S: Simd>(
     simd: S,
+    network: Network,
     values: &[f32],
-    outputs: usize,
     scale: f32,
     z: &mut [[f32; LANES]],
 ) -> Losses {
+    let outputs = network.outputs;
     #[expect(clippy::cast_precision_loss, reason = "widths are far below 2²⁴")]
     let mean = simd.splat(1.0 / outputs as f32);
-    let gradient_scale = simd.mul(simd.splat(2.0 * scale), mean);
+    let (one, half_of) = (simd.splat(1.0), simd.splat(0.5));
+    let slope = simd.mul(simd.splat(scale), mean);
     let mut losses = [simd.splat(0.0); HALVES];
     for (output, z) in z.as_chunks_mut::<HALVES>().0.iter_mut().enumerate() {
-        let mut y: Losses = [[0.0; LANES]; HALVES];
-        for (lane, values) in y
-            .as_flattened_mut()
-            .iter_mut()
-            .zip(values.chunks_exact(outputs))
-        {
-            *lane = values[output];
-        }
+        let targets = targets_of(values.chunks_exact(outputs).map(|values| values[output]));
         for half in 0..HALVES {
-            let difference = simd.sub(simd.load(&z[half]), simd.load(&y[half]));
-            losses[half] = simd.mul_add(difference, difference, losses[half]);
-            simd.store(simd.mul(difference, gradient_scale), &mut z[half]);
+            let d = simd.sub(simd.load(&z[half]), simd.load(&targets[half]));
+            let gradient = if network.head == HeadKind::Huber {
+                let size = simd.abs(d);
+                let c = simd.min(one, size); // NaN stays
+                let rest = simd.neg_mul_add(half_of, c, size);
+                losses[half] = simd.mul_add(c, rest, losses[half]);
+                simd.mul(simd.with_sign(c, d), slope)
+            } else {
+                losses[half] = simd.mul_add(d, d, losses[half]);
+                simd.mul(simd.add(d, d), slope)
+            };
+            simd.store(gradient, &mut z[half]);
         }
     }
     let mut stored: Losses = [[0.0; LANES]; HALVES];
