@@ -1,14 +1,16 @@
 //! Padded parameters, working storage and a backend: a model in the form that the kernels run on.
 
+use crate::architecture::Head;
 use crate::error::Error;
-use crate::kernels::batch_step::{BatchStep, CHUNK, Task, Workspace};
+use crate::kernels::batch_step::{BatchStep, Task, Workspace};
 use crate::kernels::buffer::Buffer;
+use crate::kernels::example_step::{ExampleGradients, ExampleOutputs};
 use crate::kernels::shape::Fixed;
 use crate::kernels::update::{Norm, Update};
 use crate::mlp::{Model, PredictionOf};
-use crate::network::{Batch, Inputs, Network, Tensor};
+use crate::network::{Batch, Inputs, Network, Targets, Tensor};
 use crate::optimizer::Optimizer;
-use crate::simd::Backend;
+use crate::simd::{Backend, LANES};
 
 /// Everything a model needs to be evaluated and differentiated.
 #[derive(Clone, Debug)]
@@ -23,17 +25,18 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    /// An engine with all parameters zero.
-    pub(crate) fn new(network: Network, backend: Backend) -> Self {
+    /// An engine with the parameters of a model.
+    pub(crate) fn new<M: Model>(model: &M, backend: Backend) -> Result<Self, Error> {
+        let network = M::NETWORK;
         let vectors = network.parameter_vectors();
-        Self {
+        Ok(Self {
             network,
             backend,
-            parameters: Buffer::zeroed(vectors),
+            parameters: padded(model)?,
             gradients: Buffer::zeroed(vectors),
             moments: [Buffer::zeroed(0), Buffer::zeroed(0)],
             workspace: Workspace::new(network),
-        }
+        })
     }
 
     /// Makes room for what an optimizer keeps.
@@ -49,23 +52,6 @@ impl Engine {
 
     pub(crate) fn set_backend(&mut self, backend: Backend) {
         self.backend = backend;
-    }
-
-    /// Copies one tensor in, row-major, and refuses a value that is not finite.
-    pub(crate) fn load(&mut self, tensor: Tensor, values: &[f32]) -> Result<(), Error> {
-        let padded = &mut self.parameters.floats_mut()[tensor.start..];
-        for (row, values) in values.chunks_exact(tensor.columns).enumerate() {
-            if let Some(column) = values.iter().position(|value| !value.is_finite()) {
-                return Err(Error::NonFiniteParameter {
-                    tensor: tensor.name,
-                    row,
-                    column,
-                    value: values[column],
-                });
-            }
-            padded[row * tensor.stride..][..tensor.columns].copy_from_slice(values);
-        }
-        Ok(())
     }
 
     /// Copies one tensor's parameters out, row-major.
@@ -111,6 +97,41 @@ impl Engine {
                 workspace: &mut self.workspace,
             },
         )
+    }
+
+    /// The loss of one checked example of an `M`, on the path for single examples; its gradients stay in the engine.
+    pub(crate) fn example_gradients<M: Model>(
+        &mut self,
+        inputs: Inputs<'_>,
+        targets: Targets<'_>,
+    ) -> f32 {
+        let gradients = ExampleGradients {
+            shape: self.network,
+            parameters: self.parameters.vectors(),
+            inputs,
+            targets,
+            workspace: &mut self.workspace,
+            gradients: self.gradients.vectors_mut(),
+        };
+        run_example::<M>(self.backend, gradients)
+    }
+
+    /// What the head of an `M` makes of one example, or its logits, on the path for single examples.
+    pub(crate) fn example_outputs<M: Model>(
+        &self,
+        inputs: Inputs<'_>,
+        normalise: bool,
+    ) -> PredictionOf<M> {
+        let mut outputs = M::Head::blank();
+        let parameters = self.parameters.vectors();
+        predict::<M>(
+            self.backend,
+            parameters,
+            inputs,
+            normalise,
+            outputs.as_mut(),
+        );
+        outputs
     }
 
     /// One step of an optimizer with the gradients computed last. On an error nothing has changed.
@@ -171,47 +192,6 @@ impl Engine {
             .find_map(|test| self.network.tensors().find(|tensor| is_bad(tensor, test)))
             .map_or("loss", |tensor| tensor.name)
     }
-
-    /// Writes what the head of an `M` makes of each example: class probabilities, or numbers.
-    pub(crate) fn predict<M: Model>(
-        &mut self,
-        inputs: Inputs<'_>,
-        predictions: &mut [PredictionOf<M>],
-    ) {
-        self.outputs::<M>(inputs, true, predictions);
-    }
-
-    /// Writes each example's outputs as the second layer gives them: logits, or numbers.
-    pub(crate) fn logits<M: Model>(&mut self, inputs: Inputs<'_>, logits: &mut [PredictionOf<M>]) {
-        self.outputs::<M>(inputs, false, logits);
-    }
-
-    fn outputs<M: Model>(
-        &mut self,
-        inputs: Inputs<'_>,
-        normalise: bool,
-        outputs: &mut [PredictionOf<M>],
-    ) {
-        for (chunk, outputs) in outputs.chunks_mut(CHUNK).enumerate() {
-            run::<M>(
-                self.backend,
-                BatchStep {
-                    shape: self.network,
-                    parameters: self.parameters.vectors(),
-                    examples: outputs.len(),
-                    inputs: inputs.slice(self.network, chunk * CHUNK, outputs.len()),
-                    task: Task::Outputs { normalise },
-                    workspace: &mut self.workspace,
-                },
-            );
-            let rows = self.workspace.outputs.floats().chunks_exact(CHUNK);
-            for (output, row) in rows.take(self.network.outputs).enumerate() {
-                for (example, &value) in outputs.iter_mut().zip(row) {
-                    example.as_mut()[output] = value;
-                }
-            }
-        }
-    }
 }
 
 /// Runs a task with the shape of an `M` as constants, where the backend has instructions of its own.
@@ -232,6 +212,76 @@ fn run<M: Model>(backend: Backend, step: BatchStep<'_, Network>) -> f32 {
 /// Runs a task for a network of any shape.
 fn run_any(backend: Backend, step: BatchStep<'_, Network>) -> f32 {
     backend.run_general(step)
+}
+
+/// As [`run`], for one example.
+fn run_example<M: Model>(backend: Backend, gradients: ExampleGradients<'_, Network>) -> f32 {
+    fn run_any(backend: Backend, gradients: ExampleGradients<'_, Network>) -> f32 {
+        backend.run_general(gradients)
+    }
+    if cfg!(debug_assertions) {
+        return run_any(backend, gradients);
+    }
+    let network = gradients.shape;
+    match backend.run_if_native(gradients.with_shape(Fixed::<M>::SHAPE)) {
+        Ok(loss) => loss,
+        Err(gradients) => run_any(backend, gradients.with_shape(network)),
+    }
+}
+
+/// Writes the outputs of one example of an `M`.
+pub(crate) fn predict<M: Model>(
+    backend: Backend,
+    parameters: &[[f32; LANES]],
+    inputs: Inputs<'_>,
+    normalise: bool,
+    outputs: &mut [f32],
+) {
+    fn run_any(backend: Backend, outputs: ExampleOutputs<'_, Network>) {
+        backend.run_general(outputs);
+    }
+    let network = M::NETWORK;
+    let outputs = ExampleOutputs {
+        shape: network,
+        parameters,
+        inputs,
+        normalise,
+        outputs,
+    };
+    if cfg!(debug_assertions) {
+        return run_any(backend, outputs);
+    }
+    if let Err(outputs) = backend.run_if_native(outputs.with_shape(Fixed::<M>::SHAPE)) {
+        run_any(backend, outputs.with_shape(network));
+    }
+}
+
+/// A model's parameters in padded storage, if all are finite.
+pub(crate) fn padded<M: Model>(model: &M) -> Result<Buffer, Error> {
+    let mut buffer = Buffer::zeroed(M::NETWORK.parameter_vectors());
+    let mut tensors = M::NETWORK.tensors();
+    let mut result = Ok(());
+    model.visit(&mut |_, values| {
+        if let (Some(tensor), Ok(())) = (tensors.next(), &result) {
+            result = pad(buffer.floats_mut(), tensor, values);
+        }
+    });
+    result.map(|()| buffer)
+}
+
+fn pad(padded: &mut [f32], tensor: Tensor, values: &[f32]) -> Result<(), Error> {
+    for (row, values) in values.chunks_exact(tensor.columns).enumerate() {
+        if let Some(column) = values.iter().position(|value| !value.is_finite()) {
+            return Err(Error::NonFiniteParameter {
+                tensor: tensor.name,
+                row,
+                column,
+                value: values[column],
+            });
+        }
+        padded[tensor.start + row * tensor.stride..][..tensor.columns].copy_from_slice(values);
+    }
+    Ok(())
 }
 
 fn unpad(padded: &[f32], tensor: Tensor, values: &mut [f32]) {

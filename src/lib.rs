@@ -14,6 +14,7 @@ pub mod math;
 mod mlp;
 mod network;
 mod optimizer;
+mod predictor;
 #[doc(hidden)]
 pub mod probe;
 pub mod random;
@@ -32,6 +33,7 @@ pub use dataset::{Dataset, Minibatch};
 pub use error::Error;
 pub use mlp::{ExampleOf, Mlp, Model, NameModel, PredictionOf, TargetOf};
 pub use optimizer::{AdamW, Momentum, Optimizer, Sgd};
+pub use predictor::Predictor;
 pub use rand_xoshiro::Xoshiro256PlusPlus;
 pub use rand_xoshiro::rand_core::{Rng, SeedableRng};
 pub use simd::Backend;

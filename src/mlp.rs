@@ -179,11 +179,9 @@ impl<I: Input, const HIDDEN: usize, O: Head, A: Activation> Mlp<I, HIDDEN, O, A>
     /// [`Error::TokenOutOfRange`] or [`Error::NonFiniteData`] for a bad input, [`Error::NonFiniteParameter`] for a bad
     /// model.
     pub fn predict(&self, input: &I::Example) -> Result<O::Prediction, Error> {
-        let mut prediction = [O::blank()];
         let inputs = I::Example::flatten(core::slice::from_ref(input));
         Self::NETWORK.check_inputs(inputs)?;
-        engine_of(self, Backend::detect())?.predict::<Self>(inputs, &mut prediction);
-        Ok(prediction[0])
+        Ok(Engine::new(self, Backend::detect())?.example_outputs::<Self>(inputs, true))
     }
 
     /// Mean loss of a batch: nats for a softmax, mean squared error for a regression.
@@ -193,7 +191,7 @@ impl<I: Input, const HIDDEN: usize, O: Head, A: Activation> Mlp<I, HIDDEN, O, A>
     /// As [`Trainer::step`](crate::Trainer::step).
     pub fn loss(&self, inputs: &[I::Example], targets: &[O::Target]) -> Result<f32, Error> {
         let batch = checked_batch::<Self>(inputs, targets)?;
-        Ok(engine_of(self, Backend::detect())?.loss::<Self>(batch))
+        Ok(Engine::new(self, Backend::detect())?.loss::<Self>(batch))
     }
 
     /// Mean loss of a batch and its gradient with respect to every parameter, in a model's shape.
@@ -221,7 +219,7 @@ impl<I: Input, const HIDDEN: usize, O: Head, A: Activation> Mlp<I, HIDDEN, O, A>
         targets: &[O::Target],
     ) -> Result<(f32, Self), Error> {
         let batch = checked_batch::<Self>(inputs, targets)?;
-        let mut engine = engine_of(self, backend)?;
+        let mut engine = Engine::new(self, backend)?;
         let loss = engine.gradients::<Self>(batch);
         let mut gradients = Self::zeroed();
         let mut tensors = Self::NETWORK.tensors();
@@ -232,19 +230,6 @@ impl<I: Input, const HIDDEN: usize, O: Head, A: Activation> Mlp<I, HIDDEN, O, A>
         });
         Ok((loss, gradients))
     }
-}
-
-/// An engine with a model's parameters.
-pub(crate) fn engine_of<M: Model>(model: &M, backend: Backend) -> Result<Engine, Error> {
-    let mut engine = Engine::new(M::NETWORK, backend);
-    let mut tensors = M::NETWORK.tensors();
-    let mut result = Ok(());
-    model.visit(&mut |_, values| {
-        if let (Some(tensor), Ok(())) = (tensors.next(), &result) {
-            result = engine.load(tensor, values);
-        }
-    });
-    result.map(|()| engine)
 }
 
 /// The model with an engine's parameters.

@@ -255,7 +255,7 @@ pub enum Targets<'a> {
 
 /// A batch of `len` examples, already checked against the network.
 #[derive(Clone, Copy, Debug)]
-pub struct Batch<'a> {
+pub(crate) struct Batch<'a> {
     pub(crate) len: usize,
     pub(crate) inputs: Inputs<'a>,
     pub(crate) targets: Targets<'a>,

@@ -32,11 +32,11 @@ pub enum Part {
     Transposes,
     /// d_W2
     DOutputWeights,
-    /// (W2·d_logits) ∘ (1 − h²)
+    /// `(W2·d_logits) ∘ (1 − h²)`
     DHidden,
     /// d_W1
     DHiddenWeights,
-    /// W1·d_z
+    /// `W1·d_z`
     DInput,
 }
 

@@ -250,7 +250,7 @@ fn slope(activation: ActivationKind, h: f64) -> Bounded {
     }
 }
 
-/// ln Σ e^z − z_y and its derivative p − y.
+/// `ln Σ e^z − z_y` and its derivative p − y.
 fn cross_entropy(z: &[f64], class: usize) -> (f64, Vec<Bounded>) {
     let max = z.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let total: f64 = z.iter().map(|z| libm::exp(z - max)).sum();

@@ -28,12 +28,7 @@ pub fn categorical(logits: &[f32], temperature: f32, rng: &mut impl Rng) -> Resu
             found: f64::from(temperature),
         });
     }
-    let mut best = 0;
-    for (class, &logit) in logits.iter().enumerate() {
-        if logit > logits[best] {
-            best = class;
-        }
-    }
+    let best = largest(logits);
     if temperature == 0.0 {
         return Ok(best);
     }
@@ -51,13 +46,24 @@ pub fn categorical(logits: &[f32], temperature: f32, rng: &mut impl Rng) -> Resu
     Ok(best) // Rounding can leave a crumb beyond the last class.
 }
 
+/// The place of the largest value, the first of them if several are equal.
+pub(crate) fn largest(values: &[f32]) -> usize {
+    let mut best = 0;
+    for (place, &value) in values.iter().enumerate() {
+        if value > values[best] {
+            best = place;
+        }
+    }
+    best
+}
+
 /// Draws a name, character by character, until the end mark or `longest` characters.
 ///
 /// # Errors
 ///
 /// As [`categorical`].
 pub fn name<M, const VOCAB: usize, const CONTEXT: usize, const EMBED: usize>(
-    trainer: &mut Trainer<M>,
+    trainer: &Trainer<M>,
     vocabulary: &Vocabulary,
     temperature: f32,
     longest: usize,

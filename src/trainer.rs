@@ -1,12 +1,12 @@
 //! The trainer: steps of gradient descent on a model.
 
-use crate::architecture::{Example, Head};
+use core::slice::from_ref;
+
+use crate::architecture::Example;
 use crate::dataset::{Dataset, Minibatch};
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::mlp::{
-    ExampleOf, Model, PredictionOf, TargetOf, batch, checked_batch, engine_of, model_of,
-};
+use crate::mlp::{ExampleOf, Model, PredictionOf, TargetOf, batch, checked_batch, model_of};
 use crate::network::Batch;
 use crate::optimizer::{Optimizer, not_negative};
 use crate::simd::Backend;
@@ -45,7 +45,7 @@ impl<M: Model> Trainer<M> {
     pub fn new(model: M, optimizer: impl Into<Optimizer>) -> Result<Self, Error> {
         let optimizer = optimizer.into();
         optimizer.check()?;
-        let mut engine = engine_of(&model, Backend::detect())?;
+        let mut engine = Engine::new(&model, Backend::detect())?;
         engine.set_moments(optimizer.moments());
         Ok(Self {
             engine,
@@ -117,6 +117,25 @@ impl<M: Model> Trainer<M> {
         self.step_checked(batch)
     }
 
+    /// One step on one example, on a path of its own: lanes run over neurons and outputs, and nothing is padded to a batch.
+    ///
+    /// The same mathematics as [`step`](Trainer::step) on a batch of one, in another order of sums, so the last bits differ
+    /// from it; like it, it has the same bits on every fused backend.
+    ///
+    /// # Errors
+    ///
+    /// As [`step`](Trainer::step).
+    pub fn step_one(&mut self, input: &ExampleOf<M>, target: &TargetOf<M>) -> Result<f32, Error> {
+        let batch = checked_batch::<M>(from_ref(input), from_ref(target))?;
+        let loss = self
+            .engine
+            .example_gradients::<M>(batch.inputs, batch.targets);
+        self.engine
+            .update(self.optimizer, self.longest_gradient, loss, self.steps)?;
+        self.steps += 1;
+        Ok(loss)
+    }
+
     fn step_checked(&mut self, batch: Batch<'_>) -> Result<f32, Error> {
         let loss = self.engine.gradients::<M>(batch);
         self.engine
@@ -138,17 +157,16 @@ impl<M: Model> Trainer<M> {
         Ok(self.engine.loss::<M>(batch))
     }
 
-    /// Class probabilities, or numbers, for one input.
+    /// Class probabilities, or numbers, for one input. A [`Predictor`](crate::Predictor) does the same through `&self` and
+    /// without the training storage.
     ///
     /// # Errors
     ///
     /// [`Error::TokenOutOfRange`] or [`Error::NonFiniteData`] for a bad input.
-    pub fn predict(&mut self, input: &ExampleOf<M>) -> Result<PredictionOf<M>, Error> {
-        let inputs = ExampleOf::<M>::flatten(core::slice::from_ref(input));
+    pub fn predict(&self, input: &ExampleOf<M>) -> Result<PredictionOf<M>, Error> {
+        let inputs = ExampleOf::<M>::flatten(from_ref(input));
         M::NETWORK.check_inputs(inputs)?;
-        let mut prediction = [M::Head::blank()];
-        self.engine.predict::<M>(inputs, &mut prediction);
-        Ok(prediction[0])
+        Ok(self.engine.example_outputs::<M>(inputs, true))
     }
 
     /// Outputs of the second layer for one input: logits, or numbers.
@@ -156,12 +174,10 @@ impl<M: Model> Trainer<M> {
     /// # Errors
     ///
     /// As [`predict`](Trainer::predict).
-    pub fn logits(&mut self, input: &ExampleOf<M>) -> Result<PredictionOf<M>, Error> {
-        let inputs = ExampleOf::<M>::flatten(core::slice::from_ref(input));
+    pub fn logits(&self, input: &ExampleOf<M>) -> Result<PredictionOf<M>, Error> {
+        let inputs = ExampleOf::<M>::flatten(from_ref(input));
         M::NETWORK.check_inputs(inputs)?;
-        let mut logits = [M::Head::blank()];
-        self.engine.logits::<M>(inputs, &mut logits);
-        Ok(logits[0])
+        Ok(self.engine.example_outputs::<M>(inputs, false))
     }
 
     /// The model as it is now.

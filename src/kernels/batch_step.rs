@@ -12,7 +12,7 @@
 use super::buffer::Buffer;
 use super::contract::Out;
 use super::embedding::{gather, scatter};
-use super::heads::{loss, normalise};
+use super::heads::loss;
 use super::products::{DHidden, DX, Hidden, Layers, OuterProducts, OutputsOf};
 use super::shape::{self, Count, Neurons, Shape};
 use super::transpose::transpose;
@@ -58,11 +58,6 @@ pub(crate) enum Task<'a> {
     },
     /// The mean loss.
     Loss { targets: Targets<'a> },
-    /// The outputs of at most [`CHUNK`] examples, left in the workspace.
-    Outputs {
-        /// Whether logits become probabilities.
-        normalise: bool,
-    },
 }
 
 /// A task on a batch of `examples`, already checked against the network.
@@ -98,7 +93,7 @@ impl<'a, N> BatchStep<'a, N> {
 }
 
 impl<N: Shape> Kernel for BatchStep<'_, N> {
-    /// The mean loss, or zero where none is wanted.
+    /// The mean loss.
     type Output = f32;
 
     #[inline(always)]
@@ -140,8 +135,6 @@ impl<N: Shape> Kernel for BatchStep<'_, N> {
                     let targets = targets.slice(network, start, examples);
                     total += f64::from(loss(simd, network, targets, examples, scale, outputs));
                 }
-                Task::Outputs { normalise: true } => normalise(simd, network, outputs),
-                Task::Outputs { normalise: false } => {}
             }
         }
         #[expect(

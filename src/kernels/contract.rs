@@ -45,7 +45,7 @@ pub(crate) struct ByColumn<'a> {
 
 /// Either order of the scalars a(row, k).
 pub(crate) trait Scalars: Copy {
-    /// Adds Σ_k a(row + r, k) · b[k][col + c] to `tile[r][c]`.
+    /// `tile[r][c] += Σ_k a(row + r, k) · b[k][col + c]`
     fn accumulate<S: Simd, const ROWS: usize, const COLS: usize>(
         self,
         simd: S,

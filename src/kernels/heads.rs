@@ -47,23 +47,6 @@ pub(crate) fn loss<S: Simd>(
     loss
 }
 
-/// Replaces logits by probabilities; numbers stay as they are.
-#[inline(always)]
-pub(crate) fn normalise<S: Simd>(simd: S, network: Network, outputs: &mut [[f32; LANES]]) {
-    match network.head {
-        HeadKind::Softmax => {
-            softmax(simd, &[], 1.0, &mut outputs[..network.outputs * HALVES]);
-        }
-        HeadKind::Logistic => {
-            for vector in &mut outputs[..HALVES] {
-                let (p, _) = sigmoid(simd, simd.load(vector));
-                simd.store(p, vector);
-            }
-        }
-        HeadKind::SquaredError | HeadKind::Huber => {}
-    }
-}
-
 /// Losses of the examples of a chunk.
 type Losses = [[f32; LANES]; HALVES];
 

@@ -8,6 +8,7 @@ pub(crate) mod batch_step;
 pub(crate) mod buffer;
 pub(crate) mod contract;
 pub(crate) mod embedding;
+pub(crate) mod example_step;
 pub(crate) mod heads;
 pub(crate) mod math;
 pub(crate) mod products;

@@ -17,9 +17,9 @@ pub(crate) struct Layers<'a, N> {
     /// `[token][dimension]`, not padded.
     pub(crate) embedding: &'a [[f32; LANES]],
     /// A row of weights for each input, then the bias.
-    first: &'a [[f32; LANES]],
+    pub(crate) first: &'a [[f32; LANES]],
     /// A row of weights for each neuron, then the bias.
-    second: &'a [[f32; LANES]],
+    pub(crate) second: &'a [[f32; LANES]],
 }
 
 impl<'a, N: Shape> Layers<'a, N> {
@@ -282,11 +282,7 @@ impl Epilogue for Activated<'_> {
 
     #[inline(always)]
     fn finish<S: Simd>(self, simd: S, sum: S::Vector, out: &mut [f32; LANES]) {
-        let h = match self.activation {
-            ActivationKind::Tanh => tanh(simd, sum),
-            // The order of the operands keeps NaN.
-            ActivationKind::Relu => simd.max(simd.splat(0.0), sum),
-        };
+        let h = activate(simd, self.activation, sum);
         simd.store(h, out);
     }
 }
@@ -305,12 +301,32 @@ impl Epilogue for Differentiated {
 
     #[inline(always)]
     fn finish<S: Simd>(self, simd: S, sum: S::Vector, out: &mut [f32; LANES]) {
-        let h = simd.load(out);
-        let zero = simd.splat(0.0);
-        let d_z = match self.activation {
-            ActivationKind::Tanh => simd.mul(sum, simd.neg_mul_add(h, h, simd.splat(1.0))),
-            ActivationKind::Relu => simd.select_lt(zero, h, sum, zero),
-        };
+        let d_z = differentiate(simd, self.activation, simd.load(out), sum);
         simd.store(d_z, out);
+    }
+}
+
+/// h = activation(z).
+#[inline(always)]
+pub(crate) fn activate<S: Simd>(simd: S, activation: ActivationKind, z: S::Vector) -> S::Vector {
+    match activation {
+        ActivationKind::Tanh => tanh(simd, z),
+        // The order of the operands keeps NaN.
+        ActivationKind::Relu => simd.max(simd.splat(0.0), z),
+    }
+}
+
+/// d_z = d_h · activation'(z), from h = activation(z): 1 − h² for tanh, 1 where h > 0 and else 0 for ReLU.
+#[inline(always)]
+pub(crate) fn differentiate<S: Simd>(
+    simd: S,
+    activation: ActivationKind,
+    h: S::Vector,
+    d_h: S::Vector,
+) -> S::Vector {
+    let zero = simd.splat(0.0);
+    match activation {
+        ActivationKind::Tanh => simd.mul(d_h, simd.neg_mul_add(h, h, simd.splat(1.0))),
+        ActivationKind::Relu => simd.select_lt(zero, h, d_h, zero),
     }
 }

@@ -75,7 +75,7 @@ fn update<S: Simd, const MOMENTS: usize>(
     rule: impl Rule<S, MOMENTS>,
     parameters: &mut [[f32; LANES]],
     gradients: &[[f32; LANES]],
-    mut moments: [&mut [[f32; LANES]]; MOMENTS],
+    moments: [&mut [[f32; LANES]]; MOMENTS],
 ) -> bool {
     let (groups, _) = parameters.as_chunks_mut::<CHAINS>();
     let (gradients, _) = gradients.as_chunks::<CHAINS>();

@@ -167,7 +167,7 @@ impl Generator {
         path: ExponentialPath,
         mut visit: impl FnMut(usize, f32),
     ) {
-        /// MKL's MCG31m1: modulus and multiplier.
+        /// MKL's generator `MCG31m1`: modulus and multiplier.
         const MODULUS: u64 = (1 << 31) - 1;
         const MULTIPLIER: u64 = 1_132_489_760;
         match path {

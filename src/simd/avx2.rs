@@ -45,6 +45,35 @@ fn exponent_and_significand(a: __m256) -> (__m256, __m256) {
     (exponent, significand)
 }
 
+/// Lane i of the result is the sum of the lanes of row i, as a tree: i + i+4, then i+2, i+1.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn sum_eight_rows(rows: &[__m256]) -> __m256 {
+    let mut fours = [rows[0]; 4];
+    for i in 0..4 {
+        let (a, b) = (rows[i], rows[i + 4]);
+        fours[i] = _mm256_add_ps(
+            _mm256_permute2f128_ps::<0x20>(a, b),
+            _mm256_permute2f128_ps::<0x31>(a, b),
+        );
+    }
+    // The halves of fours[i] hold four partial sums each of rows i and i + 4.
+    let mut twos = [rows[0]; 2];
+    for i in 0..2 {
+        let (a, b) = (fours[i], fours[i + 2]);
+        twos[i] = _mm256_add_ps(
+            _mm256_shuffle_ps::<0b01_00_01_00>(a, b),
+            _mm256_shuffle_ps::<0b11_10_11_10>(a, b),
+        );
+    }
+    let sums = _mm256_add_ps(
+        _mm256_shuffle_ps::<0b10_00_10_00>(twos[0], twos[1]),
+        _mm256_shuffle_ps::<0b11_01_11_01>(twos[0], twos[1]),
+    );
+    // Each half now holds the sums of rows 0 2 1 3, plus 4 in the upper one.
+    _mm256_permute_ps::<0b11_01_10_00>(sums)
+}
+
 /// Rows become columns, of an 8×8 block.
 #[target_feature(enable = "avx2")]
 #[inline]
@@ -177,5 +206,20 @@ x86::backend! {
         let four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps::<1>(eight));
         let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
         _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps::<1>(two, two)))
+    }
+
+    fn max_lane(vector: Halves) -> f32 {
+        let eight = _mm256_max_ps(vector[0], vector[1]);
+        let four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps::<1>(eight));
+        let two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+        _mm_cvtss_f32(_mm_max_ss(two, _mm_shuffle_ps::<1>(two, two)))
+    }
+
+    fn sum_lanes_of_rows(rows: [Halves; LANES]) -> Halves {
+        let mut eights = [rows[0][0]; LANES];
+        for i in 0..LANES {
+            eights[i] = _mm256_add_ps(rows[i][0], rows[i][1]);
+        }
+        [sum_eight_rows(&eights[..8]), sum_eight_rows(&eights[8..])]
     }
 }

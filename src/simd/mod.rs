@@ -21,11 +21,13 @@ pub(crate) mod scalar;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+use core::f32::consts::SQRT_2;
+
 pub use backend::Backend;
 pub(crate) use backend::Kernel;
 
 /// Lanes of every vector, on every processor.
-pub const LANES: usize = 16;
+pub(crate) const LANES: usize = 16;
 
 /// Two vectors side by side.
 pub(crate) type Pair = [[f32; LANES]; 2];
@@ -33,7 +35,7 @@ pub(crate) type Pair = [[f32; LANES]; 2];
 /// 2^(0/8) to 2^(7/8), rounded.
 #[rustfmt::skip]
 pub(crate) const EIGHTH_ROOTS_OF_TWO: [f32; 8] = [
-    1.0, 1.090_507_7, 1.189_207_1, 1.296_839_6, 1.414_213_5, 1.542_210_8, 1.681_792_9, 1.834_008_1,
+    1.0, 1.090_507_7, 1.189_207_1, 1.296_839_6, SQRT_2, 1.542_210_8, 1.681_792_9, 1.834_008_1,
 ];
 
 /// Adding this to an `f32` of magnitude below 2²² rounds it to an integer, ties to even, and leaves that integer in
@@ -114,6 +116,24 @@ pub(crate) trait Simd: Copy {
         let mut lanes = [0.0; LANES];
         self.store(vector, &mut lanes);
         halve(lanes, |a, b| a + b)
+    }
+
+    /// The largest lane, by the same tree; NaN lanes are passed over unless all of their side are.
+    #[inline(always)]
+    fn max_lane(self, vector: Self::Vector) -> f32 {
+        let mut lanes = [0.0; LANES];
+        self.store(vector, &mut lanes);
+        halve(lanes, |a, b| if a > b { a } else { b })
+    }
+
+    /// Lane i of the result is [`sum_lanes`](Simd::sum_lanes) of row i.
+    #[inline(always)]
+    fn sum_lanes_of_rows(self, rows: [Self::Vector; LANES]) -> Self::Vector {
+        let mut lanes = [0.0; LANES];
+        for i in 0..LANES {
+            lanes[i] = self.sum_lanes(rows[i]);
+        }
+        self.load(&lanes)
     }
 }
 

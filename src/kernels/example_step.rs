@@ -1,0 +1,391 @@
+//! Forward and backward for one example: what an online learner or a search calls, where latency counts.
+//!
+//! Lanes run over neurons in the first layer and over outputs in the second, in the layouts that the parameters have
+//! anyway; nothing is transposed and no lane is wasted on examples that are not there. Sums over neurons run as
+//! [`PARTS`] interleaved chains (neuron n in chain n mod 4), because one chain would wait for itself; so the rounding is not
+//! that of a batch of one, but it is the same on every backend.
+
+use super::batch_step::Workspace;
+use super::math::{exp, ln};
+use super::products::{Layers, activate, differentiate};
+use super::shape::Shape;
+use crate::network::{HeadKind, InputKind, Inputs, Network, Targets};
+use crate::simd::{Kernel, LANES, Simd};
+
+/// Chains that a sum over neurons is split into.
+const PARTS: usize = 4;
+
+/// Most vectors of outputs: 256 classes.
+const MOST: usize = 256 / LANES;
+
+/// The outputs of one example as the second layer gives them.
+pub(crate) struct ExampleOutputs<'a, N> {
+    pub(crate) shape: N,
+    pub(crate) parameters: &'a [[f32; LANES]],
+    pub(crate) inputs: Inputs<'a>,
+    /// Whether logits become probabilities.
+    pub(crate) normalise: bool,
+    pub(crate) outputs: &'a mut [f32],
+}
+
+impl<'a, N> ExampleOutputs<'a, N> {
+    /// The same task, for the same shape in another form.
+    pub(crate) fn with_shape<P>(self, shape: P) -> ExampleOutputs<'a, P> {
+        let Self {
+            parameters,
+            inputs,
+            normalise,
+            outputs,
+            ..
+        } = self;
+        ExampleOutputs {
+            shape,
+            parameters,
+            inputs,
+            normalise,
+            outputs,
+        }
+    }
+}
+
+impl<N: Shape> Kernel for ExampleOutputs<'_, N> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let network = self.shape.get();
+        let layers = Layers::of(self.shape, self.parameters);
+        for start in (0..network.output_vectors()).step_by(MOST) {
+            let vectors = MOST.min(network.output_vectors() - start);
+            let mut z = [[0.0; LANES]; MOST];
+            forward(simd, layers, self.inputs, start, &mut z[..vectors], None);
+            if self.normalise {
+                normalise(simd, network, &mut z[..vectors]);
+            }
+            let outputs = self.outputs[start * LANES..].iter_mut();
+            for (output, z) in outputs.zip(z.as_flattened()) {
+                *output = *z;
+            }
+        }
+    }
+}
+
+/// The loss and all gradients of one example.
+pub(crate) struct ExampleGradients<'a, N> {
+    pub(crate) shape: N,
+    pub(crate) parameters: &'a [[f32; LANES]],
+    pub(crate) inputs: Inputs<'a>,
+    pub(crate) targets: Targets<'a>,
+    pub(crate) workspace: &'a mut Workspace,
+    /// Overwritten.
+    pub(crate) gradients: &'a mut [[f32; LANES]],
+}
+
+impl<'a, N> ExampleGradients<'a, N> {
+    /// The same task, for the same shape in another form.
+    pub(crate) fn with_shape<P>(self, shape: P) -> ExampleGradients<'a, P> {
+        let Self {
+            parameters,
+            inputs,
+            targets,
+            workspace,
+            gradients,
+            ..
+        } = self;
+        ExampleGradients {
+            shape,
+            parameters,
+            inputs,
+            targets,
+            workspace,
+            gradients,
+        }
+    }
+}
+
+impl<N: Shape> Kernel for ExampleGradients<'_, N> {
+    /// The loss.
+    type Output = f32;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) -> f32 {
+        let network = self.shape.get();
+        let layers = Layers::of(self.shape, self.parameters);
+        let hidden = self.workspace.hidden.vectors_mut();
+        let (d_embedding, rest) = self.gradients.split_at_mut(network.embedding_vectors());
+        let (d_first, d_second) = rest.split_at_mut(network.first_layer_vectors());
+        let (d_w2, d_b2) = d_second.split_at_mut(network.hidden * network.output_vectors());
+        let d_outputs = &mut d_b2[..network.output_vectors()];
+
+        forward(simd, layers, self.inputs, 0, d_outputs, Some(hidden));
+        let loss = loss(simd, network, self.targets, d_outputs);
+
+        let (d_w1, d_b1) = d_first.split_at_mut(network.inputs() * network.hidden_vectors());
+        second_layer(simd, layers, hidden, d_outputs, d_w2, d_b1);
+        first_layer(simd, layers, self.inputs, d_b1, d_w1, d_embedding);
+        loss
+    }
+}
+
+/// The inputs in pieces that lie in a row: one embedding for each place of the context, or all features.
+#[inline(always)]
+fn piece<'a>(
+    network: Network,
+    inputs: Inputs<'a>,
+    embedding: &'a [f32],
+    place: usize,
+) -> &'a [f32] {
+    match (inputs, network.input) {
+        (Inputs::Tokens(tokens), InputKind::Tokens { embed, .. }) => {
+            &embedding[usize::from(tokens[place]) * embed..][..embed]
+        }
+        (Inputs::Features(features), _) => &features[..network.inputs()],
+        _ => unreachable!("an input type fixes its kind"),
+    }
+}
+
+/// Number of pieces.
+#[inline(always)]
+fn pieces(network: Network) -> usize {
+    match network.input {
+        InputKind::Tokens { context, .. } => context,
+        InputKind::Dense { .. } => 1,
+    }
+}
+
+/// Output vectors `start ..` of one example, and if there is room its activations.
+#[inline(always)]
+fn forward<S: Simd, N: Shape>(
+    simd: S,
+    layers: Layers<'_, N>,
+    inputs: Inputs<'_>,
+    start: usize,
+    outputs: &mut [[f32; LANES]],
+    mut hidden: Option<&mut [[f32; LANES]]>,
+) {
+    let network = layers.shape.get();
+    let stride = network.output_vectors();
+    let mut sums = [[simd.splat(0.0); PARTS]; MOST];
+    let mut group = 0;
+    while group < network.hidden_vectors() {
+        // Neighbouring groups of neurons together, so that their chains of operations overlap.
+        let left = network.hidden_vectors() - group;
+        let mut h = [[0.0; LANES]; 4];
+        let groups = match left {
+            1 => activations::<S, N, 1>(simd, layers, inputs, group, &mut h),
+            2 | 3 => activations::<S, N, 2>(simd, layers, inputs, group, &mut h),
+            _ => activations::<S, N, 4>(simd, layers, inputs, group, &mut h),
+        };
+        if let Some(hidden) = &mut hidden {
+            hidden[group..group + groups].copy_from_slice(&h[..groups]);
+        }
+        let neurons = (groups * LANES).min(network.hidden - group * LANES);
+        let weights = &layers.second[group * LANES * stride..];
+        let quads = h.as_flattened()[..neurons].chunks(PARTS);
+        for (h, weights) in quads.zip(weights.chunks(PARTS * stride)) {
+            for (part, (&h, row)) in h.iter().zip(weights.chunks_exact(stride)).enumerate() {
+                let h = simd.splat(h);
+                for v in 0..outputs.len() {
+                    sums[v][part] = simd.mul_add(h, simd.load(&row[start + v]), sums[v][part]);
+                }
+            }
+        }
+        group += groups;
+    }
+    let bias = &layers.second[network.hidden * stride + start..];
+    for (v, output) in outputs.iter_mut().enumerate() {
+        let [a, b, c, d] = sums[v];
+        let sum = simd.add(simd.add(a, b), simd.add(c, d));
+        simd.store(simd.add(simd.load(&bias[v]), sum), output);
+    }
+}
+
+/// Activations of `GROUPS` vectors of neurons from vector `group` on; returns `GROUPS`.
+#[inline(always)]
+fn activations<S: Simd, N: Shape, const GROUPS: usize>(
+    simd: S,
+    layers: Layers<'_, N>,
+    inputs: Inputs<'_>,
+    group: usize,
+    h: &mut [[f32; LANES]; 4],
+) -> usize {
+    let network = layers.shape.get();
+    let stride = network.hidden_vectors();
+    let mut sums = [simd.splat(0.0); GROUPS];
+    for g in 0..GROUPS {
+        sums[g] = simd.load(&layers.first[network.inputs() * stride + group + g]);
+    }
+    let mut rows = layers.first.chunks_exact(stride);
+    for place in 0..pieces(network) {
+        let x = piece(network, inputs, layers.embedding.as_flattened(), place);
+        for (&x, row) in x.iter().zip(&mut rows) {
+            let x = simd.splat(x);
+            for g in 0..GROUPS {
+                sums[g] = simd.mul_add(x, simd.load(&row[group + g]), sums[g]);
+            }
+        }
+    }
+    for g in 0..GROUPS {
+        simd.store(activate(simd, network.activation, sums[g]), &mut h[g]);
+    }
+    GROUPS
+}
+
+/// Replaces logits by probabilities; numbers stay as they are. Returns the largest logit and the sum of the exponentials.
+#[inline(always)]
+fn normalise<S: Simd>(simd: S, network: Network, z: &mut [[f32; LANES]]) -> (f32, f32) {
+    match network.head {
+        HeadKind::Softmax => {
+            // Lanes that are no class must weigh nothing.
+            z.as_flattened_mut()[network.outputs..].fill(f32::NEG_INFINITY);
+            let mut max = simd.load(&z[0]);
+            for z in &z[1..] {
+                max = simd.max(simd.load(z), max);
+            }
+            let max = simd.max_lane(max);
+            let shift = simd.splat(max);
+            let mut total = simd.splat(0.0);
+            for z in &mut *z {
+                let e = exp(simd, simd.sub(simd.load(z), shift));
+                total = simd.add(total, e);
+                simd.store(e, z);
+            }
+            let total = simd.sum_lanes(total);
+            let factor = simd.splat(1.0 / total);
+            for z in z {
+                simd.store(simd.mul(simd.load(z), factor), z);
+            }
+            (max, total)
+        }
+        HeadKind::Logistic => {
+            let logit = z[0][0];
+            let size = logit.abs();
+            let e = first_lane(simd, exp(simd, simd.splat(-size)));
+            z[0] = [0.0; LANES];
+            z[0][0] = if logit < 0.0 { e } else { 1.0 } / (1.0 + e);
+            (logit, 1.0 + e)
+        }
+        HeadKind::SquaredError | HeadKind::Huber => (0.0, 1.0),
+    }
+}
+
+/// Lane 0, of a function of one number.
+#[inline(always)]
+fn first_lane<S: Simd>(simd: S, vector: S::Vector) -> f32 {
+    let mut lanes = [0.0; LANES];
+    simd.store(vector, &mut lanes);
+    lanes[0]
+}
+
+/// Replaces outputs by the gradient of the loss, zero in the lanes that are no output, and returns the loss.
+#[inline(always)]
+fn loss<S: Simd>(simd: S, network: Network, targets: Targets<'_>, z: &mut [[f32; LANES]]) -> f32 {
+    match (network.head, targets) {
+        (HeadKind::Softmax, Targets::Classes(classes)) => {
+            let class = usize::from(classes[0]);
+            let logit = z.as_flattened()[class];
+            let (max, total) = normalise(simd, network, z);
+            z.as_flattened_mut()[class] -= 1.0;
+            first_lane(simd, ln(simd, simd.splat(total))) - (logit - max)
+        }
+        (HeadKind::Logistic, Targets::Classes(classes)) => {
+            let y = f32::from(classes[0]);
+            let (logit, total) = normalise(simd, network, z);
+            z[0][0] -= y;
+            let positive = if logit < 0.0 { 0.0 } else { logit };
+            (positive - y * logit) + first_lane(simd, ln(simd, simd.splat(total)))
+        }
+        (head, Targets::Values(values)) => {
+            #[expect(clippy::cast_precision_loss, reason = "widths are far below 2²⁴")]
+            let mean = 1.0 / network.outputs as f32;
+            let mut sum = 0.0;
+            for (z, &y) in z.as_flattened_mut().iter_mut().zip(values) {
+                let d = *z - y;
+                if head == HeadKind::Huber {
+                    let c = if d.abs() > 1.0 { 1.0 } else { d.abs() };
+                    sum += c * (d.abs() - 0.5 * c);
+                    *z = c.copysign(d) * mean;
+                } else {
+                    sum += d * d;
+                    *z = (d + d) * mean;
+                }
+            }
+            sum * mean
+        }
+        _ => unreachable!("a head type fixes its targets"),
+    }
+}
+
+/// `d_w2[n] = h[n] · d_outputs` and `d_z = (W2 · d_outputs) ∘ activation'`, sixteen neurons at a time.
+#[inline(always)]
+fn second_layer<S: Simd, N: Shape>(
+    simd: S,
+    layers: Layers<'_, N>,
+    hidden: &[[f32; LANES]],
+    d_outputs: &[[f32; LANES]],
+    d_w2: &mut [[f32; LANES]],
+    d_z: &mut [[f32; LANES]],
+) {
+    let network = layers.shape.get();
+    let stride = network.output_vectors();
+    let rows = layers.second[..network.hidden * stride].chunks(LANES * stride);
+    let groups = rows
+        .zip(d_w2.chunks_mut(LANES * stride))
+        .zip(d_z.iter_mut().zip(hidden));
+    for ((rows, d_rows), (d_z, h)) in groups {
+        let mut products = [simd.splat(0.0); LANES];
+        let rows = rows
+            .chunks_exact(stride)
+            .zip(d_rows.chunks_exact_mut(stride));
+        for ((row, d_row), (product, &h)) in rows.zip(products.iter_mut().zip(h)) {
+            let h = simd.splat(h);
+            for v in 0..stride {
+                let d = simd.load(&d_outputs[v]);
+                *product = simd.mul_add(simd.load(&row[v]), d, *product);
+                simd.store(simd.mul(h, d), &mut d_row[v]);
+            }
+        }
+        let d_h = simd.sum_lanes_of_rows(products);
+        simd.store(
+            differentiate(simd, network.activation, simd.load(h), d_h),
+            d_z,
+        );
+    }
+}
+
+/// `d_w1[i] = x[i] · d_z`, and the gradient of the embeddings that were looked up.
+#[inline(always)]
+fn first_layer<S: Simd, N: Shape>(
+    simd: S,
+    layers: Layers<'_, N>,
+    inputs: Inputs<'_>,
+    d_z: &[[f32; LANES]],
+    d_w1: &mut [[f32; LANES]],
+    d_embedding: &mut [[f32; LANES]],
+) {
+    let network = layers.shape.get();
+    let stride = network.hidden_vectors();
+    let d_embedding = d_embedding.as_flattened_mut();
+    d_embedding.fill(0.0);
+    let mut rows = layers
+        .first
+        .chunks_exact(stride)
+        .zip(d_w1.chunks_exact_mut(stride));
+    for place in 0..pieces(network) {
+        let x = piece(network, inputs, layers.embedding.as_flattened(), place);
+        for (d, (&x, (row, d_row))) in x.iter().zip(&mut rows).enumerate() {
+            let x = simd.splat(x);
+            let mut d_x = simd.splat(0.0);
+            for v in 0..stride {
+                let d_z = simd.load(&d_z[v]);
+                simd.store(simd.mul(x, d_z), &mut d_row[v]);
+                d_x = simd.mul_add(simd.load(&row[v]), d_z, d_x);
+            }
+            if let (Inputs::Tokens(tokens), InputKind::Tokens { embed, .. }) =
+                (inputs, network.input)
+            {
+                d_embedding[usize::from(tokens[place]) * embed + d] += simd.sum_lanes(d_x);
+            }
+        }
+    }
+}
