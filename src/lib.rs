@@ -1,4 +1,73 @@
-//! Trains tiny multi-layer perceptrons as fast as the processor can multiply.
+//! Trains tiny multi-layer perceptrons inside your program, about as fast as the processor can multiply, with the same bits
+//! on every processor.
+//!
+//! A model is a type: an input, a hidden width, a head, and an activation that defaults to tanh. Shapes that do not fit do
+//! not compile.
+//!
+//! ```
+//! use fused_mlp::*;
+//!
+//! // Characters: 3 tokens of 27, embedded in 2 numbers each, 100 tanh neurons, a softmax over 27.
+//! type Model = Mlp<Tokens<27, 3, 2>, 100, Softmax<27>>;
+//!
+//! let names = Corpus::sample().split(42)?;
+//! let train = names.train.windows::<3>(&Vocabulary::lowercase())?;
+//!
+//! let mut rng = Xoshiro256PlusPlus::seed_from_u64(42);
+//! let mut trainer = Trainer::new(Model::standard_normal(&mut rng), Sgd::new(0.1))?;
+//! let mut batch = Minibatch::new(32);
+//! for _ in 0..1_000 {
+//!     train.draw(&mut rng, &mut batch);
+//!     trainer.step_batch(&batch)?;
+//! }
+//! assert!(trainer.evaluate(&train)? < 2.8);
+//! # Ok::<(), Error>(())
+//! ```
+//!
+//! # What is here
+//!
+//! | | |
+//! |---|---|
+//! | models | [`Mlp`] of [`Tokens`] or [`Dense`], a hidden width, [`Softmax`], [`Regression`] or [`Binary`], [`Tanh`] or [`Relu`] |
+//! | training | [`Trainer::step`] on batches, [`Trainer::step_one`] on one example; [`Sgd`], [`Momentum`], [`AdamW`]; clipping |
+//! | prediction | [`Predictor`], [`sample`] |
+//! | data | [`Corpus`], [`Vocabulary`], [`Dataset`], [`Minibatch`] |
+//! | checks | [`gradcheck`] against the [`reference`](mod@reference) in `f64`, and it against finite differences |
+//! | replays | [`replay`]: the generators of PyTorch, JAX and Python, bit for bit |
+//!
+//! # When not to use it
+//!
+//! For more than one hidden layer, for convolution or attention, for graphics processors, and for widths in the thousands:
+//! a framework serves those better.
+//!
+//! # How it is fast
+//!
+//! Lanes run over the examples of a batch, so that nothing is padded or summed across lanes; all six matrix products are one
+//! contraction on a register tile; bias, tanh and its derivative are applied while a tile is in registers; and the kernels
+//! are compiled for each model's shape. The instruction set (AVX-512, AVX2 with FMA, or the `wide` crate's elsewhere) is
+//! detected while the program runs, so a program that embeds this crate needs no flags. See [`Backend`].
+//!
+//! # The same bits
+//!
+//! For a seed, a model and a version of this crate, trained parameters are identical on every [fused](Backend::is_fused)
+//! backend, in debug and release builds, for any number of threads that train separate models. Vectors have sixteen lanes
+//! everywhere; each sum has one order; tanh, exp and ln are this crate's own ([`math`]).
+//!
+//! # Debug builds
+//!
+//! Kernels compiled at opt-level 0 take about two hundred times as long. Two lines in the manifest of the embedding program
+//! bring a debug build to within two or three times of a release build:
+//!
+//! ```toml
+//! [profile.dev.package.fused-mlp]
+//! opt-level = 3
+//! ```
+//!
+//! # The code
+//!
+//! A batch goes from text to updated parameters through `corpus`, `dataset`, `mlp`, `trainer`, `engine`, then in `kernels/`
+//! through `batch_step`, `embedding`, `products`, `contract`, `math`, `heads`, `transpose` and `update`, all of it written
+//! in the operations of `simd/`.
 
 extern crate alloc;
 
@@ -39,3 +108,8 @@ pub use rand_xoshiro::rand_core::{Rng, SeedableRng};
 pub use simd::Backend;
 pub use trainer::Trainer;
 pub use vocabulary::Vocabulary;
+
+/// The README's example, compiled and run as a test so that it cannot rot.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
