@@ -100,7 +100,7 @@ fn fresh(
     let vocabulary = Vocabulary::lowercase();
     let temperature = arguments.temperature;
     let names = (0..arguments.count)
-        .map(|_| sample::name(&mut trainer, &vocabulary, temperature, LONGEST, &mut rng))
+        .map(|_| sample::name(&trainer, &vocabulary, temperature, LONGEST, &mut rng))
         .collect::<Result<_, _>>()?;
     Ok((trainer, history, names))
 }

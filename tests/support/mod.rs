@@ -1,0 +1,46 @@
+//! What several test files share. Each of them compiles its own copy, and uses a part of it.
+#![allow(
+    dead_code,
+    unused_macros,
+    unused_imports,
+    reason = "no test file uses all of it, so `expect` would fail somewhere"
+)]
+
+pub(crate) mod shapes;
+pub(crate) mod ulp;
+
+use std::env;
+
+use fused_mlp::{Backend, Model};
+use proptest::test_runner::{Config, FileFailurePersistence};
+
+/// The available backends that promise the same bits.
+pub(crate) fn fused() -> impl Iterator<Item = Backend> {
+    Backend::available().filter(|backend| backend.is_fused())
+}
+
+/// A property's settings: `cases` unless `PROPTEST_CASES` says otherwise, and failures kept in `regressions`.
+pub(crate) fn config(cases: u32, regressions: &'static str) -> Config {
+    let default = Config::default(); // reads the environment
+    Config {
+        cases: if env::var_os("PROPTEST_CASES").is_some() {
+            default.cases
+        } else {
+            cases
+        },
+        failure_persistence: Some(Box::new(FileFailurePersistence::Direct(regressions))),
+        ..default
+    }
+}
+
+/// A number's bits, those of one NaN for all NaN.
+pub(crate) fn bits(value: f32) -> u32 {
+    if value.is_nan() { f32::NAN } else { value }.to_bits()
+}
+
+/// The bits of all parameters (or gradients), in storage order.
+pub(crate) fn bits_of<M: Model>(model: &M) -> Vec<u32> {
+    let mut all = Vec::new();
+    model.visit(&mut |_, values| all.extend(values.iter().copied().map(bits)));
+    all
+}
