@@ -28,7 +28,8 @@ pub struct TensorGradient {
     /// The derivatives.
     pub values: DMatrix<f64>,
     /// The same sums taken over the absolute values of their terms: the scale of the rounding error that a sum in lower
-    /// precision may have. With p − y counted as p + y and 1 − h² as 1 + h², it covers the cancellation in those too.
+    /// precision may have. With p − y counted as p + y, 1 − h² as 1 + h² and h with the terms of its own sum, it covers the
+    /// cancellation in those too.
     pub magnitudes: DMatrix<f64>,
 }
 
@@ -130,8 +131,8 @@ impl<M: Model> Reference<M> {
                         "output_weights",
                         n,
                         k,
-                        h[n] * d.value,
-                        h[n].abs() * d.magnitude,
+                        h[n].value * d.value,
+                        h[n].magnitude * d.magnitude,
                     );
                 }
             }
@@ -143,7 +144,7 @@ impl<M: Model> Reference<M> {
                     d_h += w2[(n, k)] * d.value;
                     m_h += w2[(n, k)].abs() * d.magnitude;
                 }
-                let slope = slope(network.activation, h[n]);
+                let slope = slope(network.activation, h[n].value);
                 let (d_z, m_z) = (d_h * slope.value, m_h * slope.magnitude);
                 add("hidden_bias", 0, n, d_z, m_z);
                 for i in 0..network.inputs() {
@@ -180,16 +181,22 @@ impl<M: Model> Reference<M> {
             Inputs::Tokens(_) => looked_up(network, batch.inputs, b, i)
                 .map_or(0.0, |(token, d)| self.tensor("embedding")[(token, d)]),
         });
-        let z =
-            self.tensor("hidden_weights").transpose() * &x + self.tensor("hidden_bias").transpose();
-        let h: Vec<f64> = z
-            .iter()
-            .map(|&z| match network.activation {
-                ActivationKind::Tanh => libm::tanh(z),
-                ActivationKind::Relu => z.max(0.0),
+        let (weights, bias) = (self.tensor("hidden_weights"), self.tensor("hidden_bias"));
+        let h: Vec<Bounded> = (0..network.hidden)
+            .map(|n| {
+                let mut z = Bounded {
+                    value: bias[n],
+                    magnitude: bias[n].abs(),
+                };
+                for (i, x) in x.iter().enumerate() {
+                    z.value += weights[(i, n)] * x;
+                    z.magnitude += (weights[(i, n)] * x).abs();
+                }
+                activate(network.activation, z)
             })
             .collect();
-        let outputs = self.tensor("output_weights").transpose() * DVector::from_column_slice(&h)
+        let outputs = self.tensor("output_weights").transpose()
+            * DVector::from_iterator(h.len(), h.iter().map(|h| h.value))
             + self.tensor("output_bias").transpose();
         let (loss, d_outputs) = match (network.head, batch.targets) {
             (HeadKind::Softmax, Targets::Classes(classes)) => {
@@ -216,7 +223,7 @@ impl<M: Model> Reference<M> {
 /// What one example leaves behind for its gradient.
 struct Forward {
     x: DVector<f64>,
-    h: Vec<f64>,
+    h: Vec<Bounded>,
     /// Derivative of the example's own loss with respect to the outputs.
     d_outputs: Vec<Bounded>,
     loss: f64,
@@ -229,6 +236,20 @@ fn looked_up(network: Network, inputs: Inputs<'_>, b: usize, i: usize) -> Option
             Some((usize::from(tokens[b * context + i / embed]), i % embed))
         }
         _ => None,
+    }
+}
+
+/// The activation. Its magnitude counts what rounding of the terms of z does to it: little where it saturates, and more
+/// than its value where they cancel.
+fn activate(activation: ActivationKind, z: Bounded) -> Bounded {
+    let value = match activation {
+        ActivationKind::Tanh => libm::tanh(z.value),
+        ActivationKind::Relu => z.value.max(0.0),
+    };
+    let through_z = slope(activation, value).value * z.magnitude;
+    Bounded {
+        value,
+        magnitude: value.abs() + through_z,
     }
 }
 
