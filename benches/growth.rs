@@ -1,0 +1,39 @@
+//! What a multiply-add costs as the model and the batch grow.
+//!
+//! `growth/{backend}/{shape}`, a training step each, then a table of interleaved repetitions.
+//! `cargo bench --bench growth -- only-table` prints the table alone.
+
+mod plain;
+mod support;
+mod tables;
+
+use std::time::Duration;
+
+use criterion::{BenchmarkId, Criterion, Throughput};
+
+use support::native;
+use tables::growth::{self, SHAPES};
+use tables::times;
+
+fn main() {
+    let mut criterion = Criterion::default().configure_from_args();
+    let mut group = criterion.benchmark_group("growth");
+    group.sample_size(20);
+    group.warm_up_time(Duration::from_millis(300));
+    group.measurement_time(Duration::from_secs(1));
+    for backend in native() {
+        for shape in &SHAPES {
+            let mut run = shape.start(backend);
+            group.throughput(Throughput::Elements(shape.multiply_adds() as u64));
+            group.bench_function(
+                BenchmarkId::new(backend.name(), shape.widths()),
+                |bencher| {
+                    bencher.iter_custom(|steps| run(times(steps)));
+                },
+            );
+        }
+    }
+    group.finish();
+    tables::print(growth::measure);
+    criterion.final_summary();
+}

@@ -1,0 +1,73 @@
+//! What the benchmarks share. Each of them compiles its own copy, and uses a part of it.
+#![allow(
+    dead_code,
+    reason = "no benchmark uses all of it, so `expect` would fail somewhere"
+)]
+
+pub(crate) mod effort;
+pub(crate) mod machine;
+pub(crate) mod peer_data;
+pub(crate) mod peers;
+pub(crate) mod rounds;
+pub(crate) mod table;
+pub(crate) mod task;
+pub(crate) mod training;
+
+use std::time::{Duration, Instant};
+
+use fused_mlp::probe::{self, Part, Probe};
+use fused_mlp::{Backend, NameModel};
+
+/// Settings of the run that everyone repeats, as in the post.
+pub(crate) const STEPS: usize = 10_000;
+pub(crate) const BATCH: usize = 32;
+pub(crate) const LEARNING_RATE: f32 = 0.1;
+
+/// The name model's widths.
+pub(crate) const VOCAB: usize = 27;
+pub(crate) const CONTEXT: usize = 3;
+pub(crate) const EMBED: usize = 2;
+pub(crate) const INPUTS: usize = CONTEXT * EMBED;
+pub(crate) const HIDDEN: usize = 100;
+
+/// What the name model's shape is called in the benchmarks' ids.
+pub(crate) const SHAPE: &str = "names";
+
+/// Multiply-adds of one step of the name model.
+pub(crate) const STEP_MULTIPLY_ADDS: usize = multiply_adds([INPUTS, HIDDEN, VOCAB], BATCH);
+const _: () = assert!(STEP_MULTIPLY_ADDS == 316_800);
+
+/// Multiply-adds of a training step: two products forward, and for each of them two backward.
+pub(crate) const fn multiply_adds([inputs, hidden, outputs]: [usize; 3], batch: usize) -> usize {
+    3 * batch * hidden * (inputs + outputs)
+}
+
+/// The backends that have instructions of their own: those that the kernels are compiled for, shape by shape.
+pub(crate) fn native() -> impl Iterator<Item = Backend> {
+    let mut probe = Probe::<NameModel>::new();
+    Backend::available().filter(move |&backend| probe.run(backend, Part::Tanh, 1).is_some())
+}
+
+/// What `work` takes.
+pub(crate) fn time<T>(work: impl FnOnce() -> T) -> Duration {
+    let start = Instant::now();
+    std::hint::black_box(work());
+    start.elapsed()
+}
+
+/// How long a backend needs for so many multiply-adds and nothing else: no program can be faster on one core.
+pub(crate) fn fma_peak(backend: Backend, multiply_adds: usize) -> Duration {
+    let at_once = probe::fma_peak(backend, 1);
+    let mut done = 0;
+    let taken = time(|| done = probe::fma_peak(backend, multiply_adds.div_ceil(at_once)));
+    taken.mul_f64(fraction(multiply_adds, done))
+}
+
+/// A quotient of counts.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "counts of steps and multiply-adds are far below 2⁵³"
+)]
+pub(crate) fn fraction(part: usize, whole: usize) -> f64 {
+    part as f64 / whole as f64
+}

@@ -1,0 +1,51 @@
+//! This crate's training loop, as its users write it.
+
+use std::time::Duration;
+
+use fused_mlp::{
+    Backend, ExampleOf, Minibatch, Model, SeedableRng, Sgd, TargetOf, Trainer, Xoshiro256PlusPlus,
+};
+
+use super::time;
+
+/// A trainer that draws its own batches.
+#[derive(Clone, Debug)]
+pub(crate) struct Training<M: Model> {
+    trainer: Trainer<M>,
+    rng: Xoshiro256PlusPlus,
+    batch: Minibatch<ExampleOf<M>, TargetOf<M>>,
+}
+
+impl<M: Model> Training<M> {
+    /// Not begun yet.
+    pub(crate) fn new(model: M, learning_rate: f32, backend: Backend, batch: usize) -> Self {
+        Self {
+            trainer: Trainer::new(model, Sgd::new(learning_rate))
+                .expect("models start finite")
+                .with_backend(backend),
+            rng: Xoshiro256PlusPlus::seed_from_u64(1),
+            batch: Minibatch::new(batch),
+        }
+    }
+
+    /// What so many more steps take, drawing included.
+    pub(crate) fn run(
+        &mut self,
+        dataset: &fused_mlp::Dataset<ExampleOf<M>, TargetOf<M>>,
+        steps: usize,
+    ) -> Duration {
+        time(|| {
+            for _ in 0..steps {
+                dataset.draw(&mut self.rng, &mut self.batch);
+                self.trainer
+                    .step_batch(&self.batch)
+                    .expect("the rate is small enough");
+            }
+        })
+    }
+
+    /// The model as it is now.
+    pub(crate) fn model(&self) -> M {
+        self.trainer.model()
+    }
+}

@@ -1,0 +1,126 @@
+//! What a multiply-add costs as the model and the batch grow.
+
+use fused_mlp::{Backend, Mlp, SeedableRng, Softmax, Tokens, Xoshiro256PlusPlus};
+
+use super::{Repeat, Section};
+use crate::support::effort::Effort;
+use crate::support::rounds::interleave;
+use crate::support::table::{Table, grouped, number};
+use crate::support::task::task;
+use crate::support::training::Training;
+use crate::support::{CONTEXT, VOCAB, fraction, multiply_adds, native};
+
+/// Multiply-adds at a time, about: a few milliseconds, so that all turns of a round meet the same clock.
+const SLICE: usize = 300_000_000;
+const ROUNDS: usize = 40;
+/// Small enough for the widest.
+const LEARNING_RATE: f32 = 0.01;
+
+/// A shape of the name model, and of its batches.
+pub(crate) struct Shape {
+    pub(crate) name: &'static str,
+    hidden: usize,
+    embed: usize,
+    batch: usize,
+    start: fn(Backend, usize) -> Repeat,
+}
+
+/// The name model first, which the others are compared with.
+pub(crate) const SHAPES: [Shape; 13] = [
+    shape::<100, 2>("names", 32),
+    shape::<64, 2>("hidden-64", 32),
+    shape::<200, 2>("hidden-200", 32),
+    shape::<512, 2>("hidden-512", 32),
+    shape::<1024, 2>("hidden-1024", 32),
+    shape::<100, 10>("embed-10", 32),
+    shape::<100, 32>("embed-32", 32),
+    shape::<200, 10>("makemore", 32),
+    shape::<100, 2>("batch-16", 16),
+    shape::<100, 2>("batch-256", 256),
+    shape::<100, 2>("batch-1024", 1024),
+    shape::<256, 16>("all-larger", 128),
+    shape::<1024, 32>("all-largest", 1024),
+];
+
+const fn shape<const HIDDEN: usize, const EMBED: usize>(name: &'static str, batch: usize) -> Shape {
+    Shape {
+        name,
+        hidden: HIDDEN,
+        embed: EMBED,
+        batch,
+        start: start::<HIDDEN, EMBED>,
+    }
+}
+
+fn start<const HIDDEN: usize, const EMBED: usize>(backend: Backend, batch: usize) -> Repeat {
+    type Model<const HIDDEN: usize, const EMBED: usize> =
+        Mlp<Tokens<VOCAB, CONTEXT, EMBED>, HIDDEN, Softmax<VOCAB>>;
+    // Only when it is run: a dozen models of which one may be asked for.
+    let mut training = None;
+    Box::new(move |steps| {
+        let training = training.get_or_insert_with(|| {
+            let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
+            let model = Model::<HIDDEN, EMBED>::fan_in_scaled(&mut rng);
+            Training::new(model, LEARNING_RATE, backend, batch)
+        });
+        training.run(&task().train, steps)
+    })
+}
+
+impl Shape {
+    /// `h64-d2-b32`
+    pub(crate) fn widths(&self) -> String {
+        format!("h{}-d{}-b{}", self.hidden, self.embed, self.batch)
+    }
+
+    /// Of one step.
+    pub(crate) fn multiply_adds(&self) -> usize {
+        multiply_adds([CONTEXT * self.embed, self.hidden, VOCAB], self.batch)
+    }
+
+    /// Takes so many training steps.
+    pub(crate) fn start(&self, backend: Backend) -> Repeat {
+        (self.start)(backend, self.batch)
+    }
+}
+
+/// One table for each backend with instructions of its own.
+pub(crate) fn measure(effort: Effort) -> Vec<Section> {
+    native().map(|backend| section(backend, effort)).collect()
+}
+
+fn section(backend: Backend, effort: Effort) -> Section {
+    let mut turns = SHAPES.each_ref().map(|shape| (shape, shape.start(backend)));
+    let samples = interleave(effort.rounds(ROUNDS), &mut turns, |(shape, run), _| {
+        let steps = effort.steps(SLICE.div_ceil(shape.multiply_adds()));
+        let multiply_adds = steps * shape.multiply_adds();
+        Some(run(steps).as_secs_f64() / fraction(multiply_adds, 1))
+    });
+    let mut table = Table::new([
+        "shape",
+        "hidden, embedding, batch",
+        "multiply-adds a step",
+        "µs a step",
+        "multiply-adds a ns",
+        "over the first",
+    ]);
+    for (shape, per_one) in SHAPES.iter().zip(&samples) {
+        let count = shape.multiply_adds();
+        table.push([
+            shape.name.into(),
+            shape.widths(),
+            grouped(count),
+            number(per_one.median() * fraction(count, 1) * 1e6, 2),
+            number(1e-9 / per_one.median(), 1),
+            number(per_one.ratio_to(&samples[0]), 2),
+        ]);
+    }
+    Section {
+        title: format!("Growth on {backend}"),
+        text: format!(
+            "Vocabulary {VOCAB}, context {CONTEXT}; batches drawn in the loop. The last column is the time for a multiply-add \
+             over that of the first shape. Medians of interleaved rounds."
+        ),
+        table,
+    }
+}

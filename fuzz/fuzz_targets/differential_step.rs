@@ -1,0 +1,222 @@
+//! Training steps on every backend that promises the same bits, against the specification: loss, gradients, parameters
+//! after each step, predictions, and errors.
+#![no_main]
+
+use fused_mlp::architecture::{Activation, Head, Input};
+use fused_mlp::random::StandardNormal;
+use fused_mlp::{
+    Backend, Dense, Error, Mlp, Model, Regression, Relu, SeedableRng, Sgd, Softmax, Tanh, Tokens,
+    Trainer, Xoshiro256PlusPlus as Xoshiro,
+};
+use libfuzzer_sys::arbitrary::{Result, Unstructured};
+use libfuzzer_sys::fuzz_target;
+
+/// Most examples of a batch: two whole chunks of 32, and a bit.
+const MOST_EXAMPLES: usize = 67;
+
+fuzz_target!(|bytes: &[u8]| {
+    // Running out of bytes is no finding.
+    let _ = choose_shape(&mut Unstructured::new(bytes));
+});
+
+/// Widths around the sixteen lanes and the tiles of the kernels, both inputs, both heads, both activations; with each the
+/// sizes of its vocabulary and of its classes.
+fn choose_shape(data: &mut Unstructured<'_>) -> Result<()> {
+    match data.int_in_range(0..=8)? {
+        0 => run::<Tokens<2, 1, 1>, 1, Softmax<2>, Tanh>(2, 2, data),
+        1 => run::<Tokens<5, 2, 3>, 7, Softmax<5>, Tanh>(5, 5, data),
+        2 => run::<Tokens<27, 3, 2>, 100, Softmax<27>, Tanh>(27, 27, data),
+        3 => run::<Tokens<3, 5, 2>, 33, Softmax<17>, Relu>(3, 17, data),
+        4 => run::<Tokens<256, 3, 4>, 7, Softmax<256>, Tanh>(256, 256, data),
+        5 => run::<Tokens<27, 3, 2>, 16, Regression<2>, Tanh>(27, 0, data),
+        6 => run::<Dense<1>, 1, Regression<1>, Tanh>(0, 0, data),
+        7 => run::<Dense<8>, 64, Regression<1>, Relu>(0, 0, data),
+        _ => run::<Dense<17>, 20, Softmax<10>, Tanh>(0, 10, data),
+    }
+}
+
+/// What is drawn as an input or a target; bytes below `limit`, but for the odd one.
+trait Draw: Sized {
+    fn draw(limit: usize, data: &mut Unstructured<'_>) -> Result<Self>;
+}
+
+impl Draw for u8 {
+    fn draw(limit: usize, data: &mut Unstructured<'_>) -> Result<Self> {
+        let byte: u8 = data.arbitrary()?;
+        let is_odd_one = byte == u8::MAX && data.ratio(1, 16)?;
+        Ok(if is_odd_one {
+            byte
+        } else {
+            (usize::from(byte) % limit) as u8
+        })
+    }
+}
+
+impl<const N: usize> Draw for [u8; N] {
+    fn draw(limit: usize, data: &mut Unstructured<'_>) -> Result<Self> {
+        let mut bytes = [0; N];
+        for byte in &mut bytes {
+            *byte = u8::draw(limit, data)?;
+        }
+        Ok(bytes)
+    }
+}
+
+impl<const N: usize> Draw for [f32; N] {
+    fn draw(_: usize, data: &mut Unstructured<'_>) -> Result<Self> {
+        let mut numbers = [0.0; N];
+        for number in &mut numbers {
+            *number = draw_number(data)?;
+        }
+        Ok(numbers)
+    }
+}
+
+/// Mostly around 1; zeros, subnormals, powers of two, the largest; seldom any bits at all.
+fn draw_number(data: &mut Unstructured<'_>) -> Result<f32> {
+    let small: i8 = data.arbitrary()?;
+    let sixteenths = f32::from(small) / 16.0;
+    Ok(match data.arbitrary::<u8>()? {
+        0 => 0.0_f32.copysign(sixteenths),
+        1 => f32::MAX.copysign(sixteenths),
+        2 => f32::MIN_POSITIVE.copysign(sixteenths),
+        3 => sixteenths * 1e-40,
+        4 => 2.0_f32.powi(small.into()),
+        5 => -2.0_f32.powi(small.into()),
+        6 => sixteenths * 1e30,
+        7 => f32::from_bits(data.arbitrary()?),
+        _ => sixteenths,
+    })
+}
+
+fn run<I: Input<Example: Draw>, const HIDDEN: usize, O: Head<Target: Draw>, A: Activation>(
+    vocabulary: usize,
+    classes: usize,
+    data: &mut Unstructured<'_>,
+) -> Result<()> {
+    let model = draw_model::<Mlp<I, HIDDEN, O, A>>(data)?;
+    let rate = draw_number(data)?;
+    let batches = data.int_in_range(1..=3)?;
+    let mut steps = Vec::new();
+    for _ in 0..batches {
+        let len = data.int_in_range(0..=MOST_EXAMPLES)?;
+        let missing = usize::from(data.ratio(1, 64)?).min(len);
+        let mut inputs = Vec::new();
+        let mut targets = Vec::new();
+        for _ in 0..len {
+            inputs.push(I::Example::draw(vocabulary, data)?);
+            targets.push(O::Target::draw(classes, data)?);
+        }
+        targets.truncate(len - missing);
+        steps.push((inputs, targets));
+    }
+
+    // All that can be seen of a run, in the order in which it is seen.
+    let observe = |backend| {
+        let mut seen = Vec::new();
+        let (inputs, targets) = &steps[0];
+        match model.gradients_on(backend, inputs, targets) {
+            Ok((loss, gradients)) => {
+                seen.push(Seen::Loss(Bits(loss)));
+                seen.push(Seen::Numbers(bits_of(&gradients)));
+            }
+            Err(error) => seen.push(error.into()),
+        }
+        let trainer = Trainer::new(model.clone(), Sgd::new(rate));
+        let mut trainer = match trainer.map(|trainer| trainer.with_backend(backend)) {
+            Ok(trainer) => trainer,
+            Err(error) => {
+                seen.push(error.into());
+                return seen;
+            }
+        };
+        for (inputs, targets) in &steps {
+            let before = bits_of(&trainer.model());
+            match trainer.step(inputs, targets) {
+                Ok(loss) => seen.push(Seen::Loss(Bits(loss))),
+                Err(error) => {
+                    seen.push(error.into());
+                    assert!(
+                        bits_of(&trainer.model()) == before,
+                        "a failed step changed the model"
+                    );
+                }
+            }
+            let parameters = bits_of(&trainer.model());
+            assert!(parameters.iter().all(|Bits(value)| value.is_finite()));
+            seen.push(Seen::Numbers(parameters));
+            for input in inputs.iter().take(1) {
+                for prediction in [trainer.predict(input), trainer.logits(input)] {
+                    seen.push(match prediction {
+                        Ok(values) => {
+                            Seen::Numbers(values.as_ref().iter().copied().map(Bits).collect())
+                        }
+                        Err(error) => error.into(),
+                    });
+                }
+            }
+        }
+        seen
+    };
+    let expected = observe(Backend::SCALAR);
+    for backend in Backend::available().filter(|backend| backend.is_fused()) {
+        for (found, expected) in observe(backend).iter().zip(&expected) {
+            assert!(found == expected, "{backend}: {found:?}\nnot {expected:?}");
+        }
+    }
+    Ok(())
+}
+
+/// Normal numbers of a scale, a few of them replaced.
+fn draw_model<M: Model>(data: &mut Unstructured<'_>) -> Result<M> {
+    let mut rng = Xoshiro::seed_from_u64(data.arbitrary()?);
+    let mut normal = StandardNormal::default();
+    let scale = 2.0_f32.powi(data.int_in_range(-8..=8)?);
+    let mut replaced = Vec::new();
+    for _ in 0..data.int_in_range(0..=20)? {
+        replaced.push((data.arbitrary::<u16>()?, draw_number(data)?));
+    }
+    let mut model = M::zeroed();
+    model.visit_mut(&mut |_, values| values.fill_with(|| scale * normal.sample(&mut rng)));
+    model.visit_mut(&mut |_, values| {
+        for &(place, number) in &replaced {
+            let place = usize::from(place) % values.len();
+            // In the smallest tensors as in the largest, but not in each of them.
+            if (place + values.len()) % 3 == 0 {
+                values[place] = number;
+            }
+        }
+    });
+    Ok(model)
+}
+
+/// What a run shows.
+#[derive(Debug, PartialEq)]
+enum Seen {
+    Loss(Bits),
+    Numbers(Vec<Bits>),
+    /// As text, because an error that carries NaN does not equal itself.
+    Error(String),
+}
+
+impl From<Error> for Seen {
+    fn from(error: Error) -> Self {
+        Self::Error(format!("{error:?}"))
+    }
+}
+
+/// A number that equals another of the same bits, and any NaN if it is one.
+#[derive(Clone, Copy, Debug)]
+struct Bits(f32);
+
+impl PartialEq for Bits {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.to_bits() == other.0.to_bits() || (self.0.is_nan() && other.0.is_nan())
+    }
+}
+
+fn bits_of(model: &impl Model) -> Vec<Bits> {
+    let mut all = Vec::new();
+    model.visit(&mut |_, values| all.extend(values.iter().copied().map(Bits)));
+    all
+}

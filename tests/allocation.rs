@@ -1,0 +1,177 @@
+//! After construction, training and evaluation allocate nothing.
+
+#![expect(
+    unsafe_code,
+    reason = "a global allocator is an unsafe trait; this one counts and hands on to the system's"
+)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::hint::black_box;
+
+use fused_mlp::{
+    Backend, Corpus, Dataset, Dense, Error, Minibatch, Mlp, NameModel, Regression, Relu,
+    SeedableRng, Sgd, Trainer, Vocabulary, Xoshiro256PlusPlus,
+};
+
+/// Counts what each thread asks of the system's allocator.
+struct Counting;
+
+thread_local! {
+    static REQUESTS: Cell<usize> = const { Cell::new(0) };
+}
+
+fn count() {
+    // A thread that is being torn down has no counter any more, and nothing to prove.
+    let _ = REQUESTS.try_with(|requests| requests.set(requests.get() + 1));
+}
+
+// SAFETY: every request goes to the system's allocator as it came, and the counter does not allocate: it is a constant
+// `Cell` without a destructor.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller keeps the contract of `alloc`, which is the same.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller keeps the contract of `alloc_zeroed`, which is the same.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        // SAFETY: the caller keeps the contract of `realloc`, which is the same; `memory` came from `System`.
+        unsafe { System.realloc(memory, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        count();
+        // SAFETY: the caller keeps the contract of `dealloc`, which is the same; `memory` came from `System`.
+        unsafe { System.dealloc(memory, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Allocations, reallocations and deallocations of this thread during `work`.
+fn requests(work: impl FnOnce()) -> usize {
+    let before = REQUESTS.get();
+    work();
+    REQUESTS.get() - before
+}
+
+#[test]
+fn the_counter_counts() {
+    assert_eq!(requests(|| drop(black_box(Box::new(1)))), 2);
+    assert_eq!(requests(|| drop(black_box(vec![0_u8; 100]))), 2);
+    let mut grown = Vec::with_capacity(1);
+    assert_eq!(requests(|| grown.extend([1, 2, 3])), 1);
+    assert_eq!(requests(|| ()), 0);
+}
+
+const CALLS: usize = 50;
+
+#[test]
+fn training_a_name_model_allocates_nothing() {
+    let split = Corpus::sample().split(42).unwrap();
+    let data: Dataset<[u8; 3], u8> = split.dev.windows(&Vocabulary::lowercase()).unwrap();
+    for backend in Backend::available() {
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
+        let model = NameModel::standard_normal(&mut rng);
+        let mut trainer = Trainer::new(model, Sgd::new(0.1))
+            .unwrap()
+            .with_backend(backend);
+        let mut minibatches = [1, 32, 33, 100].map(Minibatch::new);
+        let in_all = requests(|| {
+            for _ in 0..CALLS {
+                for minibatch in &mut minibatches {
+                    data.draw(&mut rng, minibatch);
+                    trainer.step_batch(minibatch).unwrap();
+                    trainer
+                        .step(minibatch.inputs(), minibatch.targets())
+                        .unwrap();
+                }
+                trainer.predict(&[0, 5, 13]).unwrap();
+                trainer.logits(&[0, 5, 13]).unwrap();
+            }
+            trainer.evaluate(&data).unwrap();
+        });
+        assert_eq!(in_all, 0, "{backend}");
+    }
+}
+
+#[test]
+fn training_on_numbers_allocates_nothing() {
+    type Curve = Mlp<Dense<8>, 64, Regression<1>, Relu>;
+    let inputs: Vec<[f32; 8]> = (0..200_u8).map(|i| [f32::from(i) / 200.0; 8]).collect();
+    let targets: Vec<[f32; 1]> = inputs.iter().map(|x| [x[0] * x[1]]).collect();
+    let data = Dataset::new(inputs, targets).unwrap();
+    for backend in Backend::available() {
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
+        let model = Curve::fan_in_scaled(&mut rng);
+        let mut trainer = Trainer::new(model, Sgd::new(0.01))
+            .unwrap()
+            .with_backend(backend);
+        let mut minibatch = Minibatch::new(50);
+        let in_all = requests(|| {
+            for _ in 0..CALLS {
+                data.draw(&mut rng, &mut minibatch);
+                trainer.step_batch(&minibatch).unwrap();
+                trainer.step(data.inputs(), data.targets()).unwrap();
+                trainer.predict(&data.inputs()[7]).unwrap();
+                trainer.logits(&data.inputs()[7]).unwrap();
+                trainer.evaluate(&data).unwrap();
+            }
+        });
+        assert_eq!(in_all, 0, "{backend}");
+    }
+}
+
+#[test]
+fn a_refused_step_allocates_nothing() {
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
+    for backend in Backend::available() {
+        let model = NameModel::standard_normal(&mut rng);
+        let mut trainer = Trainer::new(model, Sgd::new(f32::MAX))
+            .unwrap()
+            .with_backend(backend);
+        let in_all = requests(|| {
+            for _ in 0..CALLS {
+                let result = trainer.step(&[[0, 5, 27]], &[13]);
+                assert!(matches!(result, Err(Error::TokenOutOfRange { .. })));
+                let result = trainer.step(&[[0, 5, 13]; 40], &[13; 40]);
+                assert!(matches!(result, Err(Error::NonFiniteStep { .. })));
+            }
+        });
+        assert_eq!(in_all, 0, "{backend}");
+    }
+}
+
+#[test]
+fn the_smallest_and_an_odd_shape_allocate_nothing() {
+    use fused_mlp::{Softmax, Tokens};
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
+    for backend in Backend::available() {
+        let model = Mlp::<Tokens<2, 1, 1>, 1, Softmax<2>>::standard_normal(&mut rng);
+        let mut smallest = Trainer::new(model, Sgd::new(0.1))
+            .unwrap()
+            .with_backend(backend);
+        let model = Mlp::<Tokens<27, 8, 10>, 200, Softmax<256>>::fan_in_scaled(&mut rng);
+        let mut odd = Trainer::new(model, Sgd::new(0.1))
+            .unwrap()
+            .with_backend(backend);
+        let in_all = requests(|| {
+            for _ in 0..CALLS {
+                smallest.step(&[[1]; 17], &[0; 17]).unwrap();
+                smallest.predict(&[1]).unwrap();
+                odd.step(&[[26; 8]; 3], &[255; 3]).unwrap();
+                odd.predict(&[26; 8]).unwrap();
+            }
+        });
+        assert_eq!(in_all, 0, "{backend}");
+    }
+}
