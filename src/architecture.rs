@@ -74,15 +74,11 @@ pub trait Activation: Sealed + Debug + Clone + Copy + Send + Sync + 'static {
 /// One example's input as data: `[u8; CONTEXT]` or `[f32; FEATURES]`.
 pub trait Example: Sealed + Copy + Debug + PartialEq + Send + Sync + 'static {
     #[doc(hidden)]
-    const BLANK: Self;
-    #[doc(hidden)]
     fn flatten(examples: &[Self]) -> Inputs<'_>;
 }
 
 /// One example's target as data: `u8`, `bool` or `[f32; OUTPUTS]`.
 pub trait Target: Sealed + Copy + Debug + PartialEq + Send + Sync + 'static {
-    #[doc(hidden)]
-    const BLANK: Self;
     #[doc(hidden)]
     fn flatten(targets: &[Self]) -> Targets<'_>;
 }
@@ -173,7 +169,6 @@ impl Activation for Relu {
 
 impl<const N: usize> Sealed for [u8; N] {}
 impl<const N: usize> Example for [u8; N] {
-    const BLANK: Self = [0; N];
     fn flatten(examples: &[Self]) -> Inputs<'_> {
         Inputs::Tokens(examples.as_flattened())
     }
@@ -181,7 +176,6 @@ impl<const N: usize> Example for [u8; N] {
 
 impl<const N: usize> Sealed for [f32; N] {}
 impl<const N: usize> Example for [f32; N] {
-    const BLANK: Self = [0.0; N];
     fn flatten(examples: &[Self]) -> Inputs<'_> {
         Inputs::Features(examples.as_flattened())
     }
@@ -189,7 +183,6 @@ impl<const N: usize> Example for [f32; N] {
 
 impl Sealed for u8 {}
 impl Target for u8 {
-    const BLANK: Self = 0;
     fn flatten(targets: &[Self]) -> Targets<'_> {
         Targets::Classes(targets)
     }
@@ -197,14 +190,12 @@ impl Target for u8 {
 
 impl Sealed for bool {}
 impl Target for bool {
-    const BLANK: Self = false;
     fn flatten(targets: &[Self]) -> Targets<'_> {
         Targets::Classes(bytemuck::cast_slice(targets))
     }
 }
 
 impl<const N: usize> Target for [f32; N] {
-    const BLANK: Self = [0.0; N];
     fn flatten(targets: &[Self]) -> Targets<'_> {
         Targets::Values(targets.as_flattened())
     }

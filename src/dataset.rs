@@ -91,14 +91,12 @@ impl<E: Example, T: Target> Dataset<E, T> {
     #[inline]
     pub fn draw(&self, rng: &mut impl Rng, minibatch: &mut Minibatch<E, T>) {
         let len = u32::try_from(self.len()).expect("a data set has fewer than 2³² examples");
-        minibatch.limits = self.limits;
         // All numbers first: the look-ups then do not wait for the generator, and their cache misses overlap.
-        minibatch.indices.fill_with(|| below(rng, len));
-        let examples = minibatch.inputs.iter_mut().zip(&mut minibatch.targets);
-        for ((input, target), &index) in examples.zip(&minibatch.indices) {
-            *input = self.inputs[index as usize];
-            *target = self.targets[index as usize];
-        }
+        minibatch.indices.clear();
+        minibatch
+            .indices
+            .extend((0..minibatch.len).map(|_| below(rng, len)));
+        self.fetch(minibatch);
     }
 
     /// Puts the examples with these numbers into `minibatch`, which takes their number as its length.
@@ -107,30 +105,42 @@ impl<E: Example, T: Target> Dataset<E, T> {
     ///
     /// [`Error::IndexOutOfRange`] for a number beyond the data set; `minibatch` is then left empty.
     pub fn select(&self, indices: &[u32], minibatch: &mut Minibatch<E, T>) -> Result<(), Error> {
-        minibatch.limits = self.limits;
+        minibatch.len = indices.len();
         minibatch.indices.clear();
-        minibatch.inputs.clear();
-        minibatch.targets.clear();
-        if let Some(&index) = indices.iter().find(|&&index| index as usize >= self.len()) {
+        let beyond = indices.iter().find(|&&index| index as usize >= self.len());
+        if let Some(&index) = beyond {
+            self.fetch(minibatch);
             return Err(Error::IndexOutOfRange {
                 index: index as usize,
                 examples: self.len(),
             });
         }
         minibatch.indices.extend(indices);
+        self.fetch(minibatch);
+        Ok(())
+    }
+
+    /// Looks the minibatch's numbers up.
+    #[inline]
+    fn fetch(&self, minibatch: &mut Minibatch<E, T>) {
+        let indices = minibatch.indices.iter().map(|&index| index as usize);
+        minibatch.inputs.clear();
         minibatch
             .inputs
-            .extend(indices.iter().map(|&index| self.inputs[index as usize]));
+            .extend(indices.clone().map(|index| self.inputs[index]));
+        minibatch.targets.clear();
         minibatch
             .targets
-            .extend(indices.iter().map(|&index| self.targets[index as usize]));
-        Ok(())
+            .extend(indices.map(|index| self.targets[index]));
+        minibatch.limits = self.limits;
     }
 }
 
 /// Room for a batch, used again from step to step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Minibatch<E, T> {
+    /// Examples to draw.
+    len: usize,
     /// Where in the data set the examples stand.
     indices: Vec<u32>,
     inputs: Vec<E>,
@@ -139,13 +149,14 @@ pub struct Minibatch<E, T> {
 }
 
 impl<E: Example, T: Target> Minibatch<E, T> {
-    /// Room for `len` examples, to be filled by [`Dataset::draw`] or [`Dataset::select`].
+    /// Room for `len` examples, empty until [`Dataset::draw`] or [`Dataset::select`] fills it.
     #[must_use]
     pub fn new(len: usize) -> Self {
         Self {
-            indices: vec![0; len],
-            inputs: vec![E::BLANK; len],
-            targets: vec![T::BLANK; len],
+            len,
+            indices: Vec::with_capacity(len),
+            inputs: Vec::with_capacity(len),
+            targets: Vec::with_capacity(len),
             limits: Limits::default(),
         }
     }

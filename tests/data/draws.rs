@@ -200,9 +200,9 @@ fn a_negative_infinite_or_nan_temperature_is_refused() {
         );
 
         let model = NameModel::zeroed();
-        let mut trainer = Trainer::new(model, Sgd::new(0.1)).unwrap();
+        let trainer = Trainer::new(model, Sgd::new(0.1)).unwrap();
         let drawn = name(
-            &mut trainer,
+            &trainer,
             &Vocabulary::lowercase(),
             temperature,
             9,
@@ -249,11 +249,11 @@ fn extreme_logits_and_temperatures_draw_a_class_all_the_same() {
 #[test]
 fn a_name_ends_at_the_end_mark_or_at_the_longest_length() {
     let vocabulary = Vocabulary::lowercase();
-    let mut says = |token: usize, longest| {
+    let says = |token: usize, longest| {
         let mut model = NameModel::zeroed();
         model.output.bias[token] = 1.0;
-        let mut trainer = Trainer::new(model, Sgd::new(0.1)).unwrap();
-        name(&mut trainer, &vocabulary, 0.0, longest, &mut Script(&[])).unwrap()
+        let trainer = Trainer::new(model, Sgd::new(0.1)).unwrap();
+        name(&trainer, &vocabulary, 0.0, longest, &mut Script(&[])).unwrap()
     };
     assert_eq!(says(3, 5), "ccccc");
     assert_eq!(says(26, 1), "z");

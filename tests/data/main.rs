@@ -1,5 +1,7 @@
 //! From text to batches, and the draws behind them.
 
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
+
 mod batches;
 mod draws;
 mod text;
