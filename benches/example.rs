@@ -7,13 +7,13 @@ mod plain;
 mod support;
 mod tables;
 
-use criterion::{BenchmarkId, Criterion, Throughput};
+use criterion::{BenchmarkId, Throughput};
 
 use tables::example::{self, Operation};
 use tables::times;
 
 fn main() {
-    let mut criterion = Criterion::default().configure_from_args();
+    let mut criterion = support::criterion();
     for operation in Operation::ALL {
         let mut group = criterion.benchmark_group(format!("example/{}", operation.name()));
         group.throughput(Throughput::Elements(1));

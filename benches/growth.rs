@@ -9,17 +9,16 @@ mod tables;
 
 use std::time::Duration;
 
-use criterion::{BenchmarkId, Criterion, Throughput};
+use criterion::{BenchmarkId, Throughput};
 
 use support::native;
 use tables::growth::{self, SHAPES};
 use tables::times;
 
 fn main() {
-    let mut criterion = Criterion::default().configure_from_args();
+    let mut criterion = support::criterion();
     let mut group = criterion.benchmark_group("growth");
     group.sample_size(20);
-    group.warm_up_time(Duration::from_millis(300));
     group.measurement_time(Duration::from_secs(1));
     for backend in native() {
         for shape in &SHAPES {

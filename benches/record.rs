@@ -2,7 +2,7 @@
 //!
 //! `cargo bench --bench record -- --out benches/record [--rounds N]` lets this crate, plain Rust, the peers and the FMA peak
 //! take the 10,000 steps in turns, then measures the tables of `roofline`, `growth` and `example`. Without `--out` nothing
-//! happens, so that a plain `cargo bench` does not measure everything twice.
+//! happens, so that a plain `cargo bench` does not measure everything twice. See `README.md`.
 
 mod entries;
 mod plain;

@@ -7,13 +7,13 @@ mod plain;
 mod support;
 mod tables;
 
-use criterion::{BenchmarkId, Criterion, Throughput};
+use criterion::{BenchmarkId, Throughput};
 
 use support::{SHAPE, native};
 use tables::{roofline, times};
 
 fn main() {
-    let mut criterion = Criterion::default().configure_from_args();
+    let mut criterion = support::criterion();
     for backend in native() {
         for mut work in roofline::works(backend) {
             let mut group = criterion.benchmark_group(format!("roofline/{}", work.name));

@@ -25,7 +25,7 @@ const COMPARED: usize = 10;
 const AGREEMENT: f32 = 1e-4;
 
 fn main() {
-    let mut criterion = Criterion::default().configure_from_args();
+    let mut criterion = support::criterion();
     batch_length::<1>(&mut criterion);
     batch_length::<32>(&mut criterion);
     batch_length::<128>(&mut criterion);

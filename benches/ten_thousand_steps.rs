@@ -19,7 +19,7 @@ use support::training::Training;
 use support::{BATCH, LEARNING_RATE, SHAPE};
 
 fn main() {
-    let mut criterion = Criterion::default().configure_from_args();
+    let mut criterion = support::criterion();
     startup(&mut criterion);
     ten_thousand_steps(&mut criterion);
     criterion.final_summary();
@@ -29,10 +29,9 @@ fn ten_thousand_steps(criterion: &mut Criterion) {
     let mut entries = Entries::assemble(task(), Effort::from_arguments());
     let mut group = criterion.benchmark_group("ten_thousand_steps");
     group.sample_size(10);
-    // As few runs as possible of those that take seconds.
+    // As few runs as possible of those that take seconds; the first one is behind them.
     group.sampling_mode(SamplingMode::Flat);
     group.warm_up_time(Duration::from_millis(1));
-    group.measurement_time(Duration::from_secs(2));
     for entry in &mut entries.present {
         let id = match entry.about.is_whole() {
             true => BenchmarkId::new(&entry.about.id, SHAPE),

@@ -6,7 +6,7 @@ use crate::kernels::batch_step::{BatchStep, Task, Workspace};
 use crate::kernels::buffer::Buffer;
 use crate::kernels::example_step::{ExampleGradients, ExampleOutputs};
 use crate::kernels::shape::Fixed;
-use crate::kernels::update::{Norm, Update};
+use crate::kernels::update::{Norm, Step, Update};
 use crate::mlp::{Model, PredictionOf};
 use crate::network::{Batch, Inputs, Network, Targets, Tensor};
 use crate::optimizer::Optimizer;
@@ -146,9 +146,7 @@ impl Engine {
     ) -> Result<(), Error> {
         let scale = longest.map_or(1.0, |longest| self.clip(longest));
         let update = Update {
-            optimizer,
-            step: step + 1,
-            scale,
+            step: Step::of(optimizer, step + 1, scale),
             parameters: self.parameters.vectors_mut(),
             gradients: self.gradients.vectors(),
             moments: self.moments.each_mut().map(Buffer::vectors_mut),

@@ -7,8 +7,9 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::Report;
-use super::contest::{Contest, Row};
+use super::contest::Contest;
 use crate::entries::Kind;
+use crate::support::rounds::Samples;
 use crate::support::table::{number, significant};
 
 type Canvas<'a> = DrawingArea<SVGBackend<'a>, Shift>;
@@ -36,27 +37,29 @@ const BARS: [i32; 2] = [424, 1030];
 /// Height of what is above the bars and below them.
 const HEADER: i32 = 196;
 const FOOTER: i32 = 126;
+/// From the key down to the first row.
+const KEY: i32 = 36;
 /// From bar to bar, and half their thickness.
 const ROW: i32 = 31;
 const HALF_BAR: i32 = 9;
+/// From a bar to what is written beside it.
+const GAP: i32 = 11;
 
 /// The picture as the text of an SVG file.
 pub(super) fn chart(report: &Report) -> Result<String, DrawingError> {
     let rows = i32::try_from(report.contest.rows.len()).unwrap_or(i32::MAX);
-    let bottom = HEADER + rows * ROW;
-    let size = (WIDTH, bottom + FOOTER);
+    let bottom = HEADER + rows * ROW + ROW / 2;
+    let size = [WIDTH, bottom + FOOTER].map(i32::cast_unsigned);
     let mut text = String::new();
-    let canvas =
-        SVGBackend::with_string(&mut text, (size.0.cast_unsigned(), size.1.cast_unsigned()))
-            .into_drawing_area();
+    let canvas = SVGBackend::with_string(&mut text, size.into()).into_drawing_area();
     canvas.fill(&WHITE)?;
-    let canvas = Picture { canvas, bottom };
-    canvas.titles(report)?;
-    canvas.key()?;
-    canvas.bars(&report.contest)?;
-    canvas.notes(report)?;
-    canvas.canvas.present()?;
-    drop(canvas);
+    let picture = Picture { canvas, bottom };
+    picture.titles(report)?;
+    picture.key()?;
+    picture.rows(&report.contest)?;
+    picture.notes(report)?;
+    picture.canvas.present()?;
+    drop(picture);
     Ok(text)
 }
 
@@ -90,44 +93,30 @@ impl Scale {
 impl Picture<'_> {
     fn titles(&self, report: &Report) -> Drawn {
         let machine = &report.machine;
-        let job = "3 letters → 100 tanh neurons → 27 letters, batches of 32, one core".into();
+        let title = "10,000 training steps on one core";
+        let job = "3 letters → 100 tanh neurons → 27 letters, batches of 32";
         let place = format!("{} · {}", machine.processor, machine.date);
-        let left = HPos::Left;
-        self.write(
-            "10,000 training steps".into(),
-            (MARGIN, 44),
-            left,
-            TITLE_SIZE,
-            INK,
-        )?;
-        self.write(job, (MARGIN, 84), left, TEXT_SIZE, FAINT_INK)?;
-        self.write(place, (MARGIN, 112), left, TEXT_SIZE, FAINT_INK)
+        self.write(title, (MARGIN, 44), left(TITLE_SIZE, INK))?;
+        self.write(job, (MARGIN, 84), left(TEXT_SIZE, FAINT_INK))?;
+        self.write(&place, (MARGIN, 112), left(TEXT_SIZE, FAINT_INK))
     }
 
     /// What the colours mean.
     fn key(&self) -> Drawn {
+        let y = HEADER - KEY;
         for (x, kind, text) in [
-            (0, Kind::Own, "this crate"),
-            (150, Kind::Plain, "plain Rust"),
-            (300, Kind::Peer, "other programs"),
+            (BARS[0], Kind::Own, "this crate"),
+            (BARS[0] + 150, Kind::Plain, "plain Rust"),
+            (BARS[0] + 300, Kind::Peer, "other programs"),
         ] {
-            let (x, y) = (BARS[0] + x, HEADER - 38);
-            let corners = [(x, y - HALF_BAR), (x + 18, y + HALF_BAR)];
-            self.canvas
-                .draw(&Rectangle::new(corners, colour(kind).filled()))?;
-            self.write(text.into(), (x + 26, y), HPos::Left, SMALL_SIZE, INK)?;
+            self.bar([x, x + 2 * HALF_BAR], y, kind)?;
+            self.write(text, (x + 26, y), left(SMALL_SIZE, INK))?;
         }
-        let column = (WIDTH - MARGIN, HEADER - 38);
-        self.write(
-            "× this crate".into(),
-            column,
-            HPos::Right,
-            SMALL_SIZE,
-            FAINT_INK,
-        )
+        let ratios = right(SMALL_SIZE, FAINT_INK);
+        self.write("× this crate", (WIDTH - MARGIN, y), ratios)
     }
 
-    fn bars(&self, contest: &Contest) -> Drawn {
+    fn rows(&self, contest: &Contest) -> Drawn {
         let medians = contest.rows.iter().map(|row| row.samples.median());
         let scale = Scale {
             limit: contest.peak.median(),
@@ -135,91 +124,104 @@ impl Picture<'_> {
         };
         for power in scale.powers() {
             let x = scale.place(power);
-            self.vertical(x, HEADER - 12, GRID.stroke_width(1))?;
-            let label = (x, self.bottom + 18);
-            self.write(
-                format!("{power} s"),
-                label,
-                HPos::Center,
-                SMALL_SIZE,
-                FAINT_INK,
-            )?;
+            let label = center(SMALL_SIZE, FAINT_INK);
+            self.vertical(x, GRID.stroke_width(1))?;
+            self.write(&format!("{power} s"), (x, self.bottom + 20), label)?;
         }
-        let middles = (0..).map(|row| HEADER + row * ROW + ROW / 2);
-        for (row, y) in contest.rows.iter().zip(middles) {
-            self.bar(contest, row, y, &scale)?;
+        let heights = (1..).map(|row| HEADER + row * ROW);
+        for (row, y) in contest.rows.iter().zip(heights) {
+            let end = scale.place(row.samples.median());
+            let is_own = row.about.id == contest.own().about.id;
+            let name = right(SMALL_SIZE, INK);
+            let name = if is_own { bold(name) } else { name };
+            self.bar([BARS[0], end], y, row.about.kind)?;
+            self.write(&row.name(), (BARS[0] - GAP, y), name)?;
+            self.numbers(contest, &row.samples, (end, y), INK)?;
         }
-        self.vertical(BARS[0], HEADER - 12, ORANGE.stroke_width(3))?;
-        let limit = format!("FMA peak {} s", significant(scale.limit));
-        let label = (BARS[0], self.bottom + 18);
-        self.write(limit, label, HPos::Center, SMALL_SIZE, ORANGE)
+        let name = right(SMALL_SIZE, ORANGE);
+        self.vertical(BARS[0], ORANGE.stroke_width(3))?;
+        self.write(&contest.peak_name(), (BARS[0] - GAP, HEADER), name)?;
+        self.numbers(contest, &contest.peak, (BARS[0], HEADER), ORANGE)
     }
 
-    fn bar(&self, contest: &Contest, row: &Row, y: i32, scale: &Scale) -> Drawn {
-        let seconds = row.samples.median();
-        let end = scale.place(seconds);
-        let corners = [(BARS[0], y - HALF_BAR), (end, y + HALF_BAR)];
-        let fill = colour(row.about.kind).filled();
-        self.canvas.draw(&Rectangle::new(corners, fill))?;
-        let ratio = row.samples.ratio_to(&contest.own().samples);
-        let ratio = number(ratio, if ratio < 10.0 { 2 } else { 0 });
-        let seconds = format!("{} s", significant(seconds));
-        self.write(row.name(), (BARS[0] - 12, y), HPos::Right, SMALL_SIZE, INK)?;
-        self.write(seconds, (end + 10, y), HPos::Left, SMALL_SIZE, INK)?;
-        self.write(
-            ratio,
-            (WIDTH - MARGIN, y),
-            HPos::Right,
-            SMALL_SIZE,
-            FAINT_INK,
-        )
+    fn bar(&self, [start, end]: [i32; 2], y: i32, kind: Kind) -> Drawn {
+        let fill = match kind {
+            Kind::Own => BLUE,
+            Kind::Plain => GREEN,
+            Kind::Peer => GREY,
+        };
+        let corners = [(start, y - HALF_BAR), (end, y + HALF_BAR)];
+        self.canvas.draw(&Rectangle::new(corners, fill.filled()))
+    }
+
+    /// A row's seconds at the end of its bar, and its ratio.
+    fn numbers(
+        &self,
+        contest: &Contest,
+        samples: &Samples,
+        (end, y): (i32, i32),
+        ink: RGBColor,
+    ) -> Drawn {
+        let seconds = format!("{} s", significant(samples.median()));
+        let ratio = match samples.ratio_to(&contest.own().samples) {
+            ratio @ ..10.0 => number(ratio, 2),
+            ratio => significant(ratio),
+        };
+        self.write(&seconds, (end + GAP, y), left(SMALL_SIZE, ink))?;
+        self.write(&ratio, (WIDTH - MARGIN, y), right(SMALL_SIZE, FAINT_INK))
     }
 
     fn notes(&self, report: &Report) -> Drawn {
         let rounds = report.contest.rounds;
+        let published = Report::published();
         let notes = [
             format!(
-                "Medians of {rounds} interleaved rounds, start-up not included; the scale is logarithmic."
+                "Medians of {rounds} interleaved rounds on a logarithmic scale, start-up not included."
             ),
             format!(
-                "Published with the post, on its author's laptop, not measured here: {}.",
-                Report::published()
+                "Published with the post, on its author's laptop, not measured here: {published}."
             ),
         ];
-        for (note, y) in notes.into_iter().zip([58, 86]) {
+        for (note, y) in notes.iter().zip([58, 86]) {
             let place = (MARGIN, self.bottom + y);
-            self.write(note, place, HPos::Left, SMALL_SIZE, FAINT_INK)?;
+            self.write(note, place, left(SMALL_SIZE, FAINT_INK))?;
         }
         Ok(())
     }
 
-    /// A line beside all bars.
-    fn vertical(&self, x: i32, top: i32, style: ShapeStyle) -> Drawn {
-        let line = PathElement::new([(x, top), (x, self.bottom + 4)], style);
-        self.canvas.draw(&line)
+    /// A line beside all rows.
+    fn vertical(&self, x: i32, style: ShapeStyle) -> Drawn {
+        let ends = [(x, HEADER - ROW / 2), (x, self.bottom + 4)];
+        self.canvas.draw(&PathElement::new(ends, style))
     }
 
     /// Text in one line, its middle at the height of a place.
-    fn write(
-        &self,
-        text: String,
-        place: (i32, i32),
-        side: HPos,
-        size: i32,
-        ink: RGBColor,
-    ) -> Drawn {
-        let style = (FONT, size)
-            .into_font()
-            .color(&ink)
-            .pos(Pos::new(side, VPos::Center));
-        self.canvas.draw(&Text::new(text, place, style))
+    fn write(&self, text: &str, place: (i32, i32), look: TextStyle<'static>) -> Drawn {
+        self.canvas.draw(&Text::new(text.to_owned(), place, look))
     }
 }
 
-fn colour(kind: Kind) -> RGBColor {
-    match kind {
-        Kind::Own => BLUE,
-        Kind::Plain => GREEN,
-        Kind::Peer => GREY,
-    }
+/// Text that begins at its place.
+fn left(size: i32, ink: RGBColor) -> TextStyle<'static> {
+    look(HPos::Left, size, ink)
+}
+
+/// Text that ends at its place.
+fn right(size: i32, ink: RGBColor) -> TextStyle<'static> {
+    look(HPos::Right, size, ink)
+}
+
+/// Text with its place in the middle.
+fn center(size: i32, ink: RGBColor) -> TextStyle<'static> {
+    look(HPos::Center, size, ink)
+}
+
+fn look(side: HPos, size: i32, ink: RGBColor) -> TextStyle<'static> {
+    let font = (FONT, size).into_font();
+    font.color(&ink).pos(Pos::new(side, VPos::Center))
+}
+
+fn bold(mut look: TextStyle<'static>) -> TextStyle<'static> {
+    look.font = look.font.style(FontStyle::Bold);
+    look
 }

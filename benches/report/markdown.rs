@@ -12,6 +12,7 @@ pub(super) fn markdown(report: &Report, picture: &str) -> String {
         machine, contest, ..
     } = report;
     let facts = [
+        ("this crate", machine.version.clone()),
         ("processor", machine.processor.clone()),
         ("system", machine.system.clone()),
         ("compiler of this crate", machine.compiler.clone()),
@@ -54,11 +55,11 @@ fn times(contest: &Contest) -> String {
         "over this crate",
         "over the FMA peak",
         "train loss",
-        "start-up, s",
+        "start-up, ms",
         "rounds",
     ]);
     let mut push = |name, samples: &Samples, loss: Option<f64>, about: Option<&About>| {
-        let startup = about.map(|about| about.startup.as_secs_f64());
+        let startup = about.map(|about| about.startup.as_secs_f64() * 1e3);
         table.push([
             name,
             significant(samples.median()),
@@ -81,7 +82,8 @@ fn notes() -> String {
     format!(
         "Seconds for 10,000 steps on batches of 32, on one core, start-up not included. Ratios are medians of the ratios \
          within a round. Everyone starts from the same parameters; who is given the batches must end within 0.001 nats of \
-         this crate. Start-up ends with the first step: this crate's from nothing in a process that runs, a peer's from the \
+         this crate. Peers are compiled for this processor (`-march=native`, `target-cpu=native`), this crate and plain Rust \
+         as it says above. Start-up ends with the first step: this crate's from nothing in a process that runs, a peer's from the \
          start of its process, with reading its data and compiling.\n\n\
          Published with the post, on its author's laptop, not measured here: {}.",
         Report::published()

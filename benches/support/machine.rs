@@ -10,6 +10,8 @@ use std::{env, fs};
 pub(crate) struct Machine {
     /// Year, month, day of the month.
     pub(crate) date: String,
+    /// This crate's version, with the commit where git tells.
+    pub(crate) version: String,
     pub(crate) processor: String,
     pub(crate) system: String,
     pub(crate) compiler: String,
@@ -24,6 +26,7 @@ impl Machine {
     pub(crate) fn here() -> Self {
         Self {
             date: today(),
+            version: version(),
             processor: processor(),
             system: system(),
             compiler: compiler(),
@@ -43,6 +46,21 @@ impl Machine {
         let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
         format!("{}-{}", self.date, words.join("-"))
     }
+}
+
+fn version() -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    match output("git", &["describe", "--always", "--dirty"]) {
+        Some(commit) => format!("{version} ({commit})"),
+        None => version.into(),
+    }
+}
+
+/// What a program prints, if it runs.
+fn output(program: &str, arguments: &[&str]) -> Option<String> {
+    let output = Command::new(program).args(arguments).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    (output.status.success() && !text.trim().is_empty()).then(|| text.trim().into())
 }
 
 fn read(path: &str) -> String {
@@ -78,11 +96,7 @@ fn system() -> String {
 /// The compiler, and the instructions that it was allowed to use besides those that are detected.
 fn compiler() -> String {
     let rustc = env::var("RUSTC").unwrap_or_else(|_| "rustc".into());
-    let output = Command::new(rustc).arg("--version").output();
-    let version = output.map_or_else(
-        |_| "rustc".into(),
-        |output| String::from_utf8_lossy(&output.stdout).trim().to_owned(),
-    );
+    let version = output(&rustc, &["--version"]).unwrap_or(rustc);
     let allowed: Vec<&str> = [
         ("sse4.2", cfg!(target_feature = "sse4.2")),
         ("avx2", cfg!(target_feature = "avx2")),
@@ -93,7 +107,7 @@ fn compiler() -> String {
     .filter_map(|(name, is_on)| is_on.then_some(name))
     .collect();
     match allowed[..] {
-        [] => format!("{version}, no flags"),
+        [] => format!("{version}, no flags of the processor"),
         _ => format!("{version}, with {}", allowed.join(", ")),
     }
 }

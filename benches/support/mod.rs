@@ -15,6 +15,7 @@ pub(crate) mod training;
 
 use std::time::{Duration, Instant};
 
+use criterion::Criterion;
 use fused_mlp::probe::{self, Part, Probe};
 use fused_mlp::{Backend, NameModel};
 
@@ -46,6 +47,15 @@ pub(crate) const fn multiply_adds([inputs, hidden, outputs]: [usize; 3], batch: 
 pub(crate) fn native() -> impl Iterator<Item = Backend> {
     let mut probe = Probe::<NameModel>::new();
     Backend::available().filter(move |&backend| probe.run(backend, Part::Tanh, 1).is_some())
+}
+
+/// Criterion with the arguments of the command line, and less time for each benchmark than it takes by itself: there are a
+/// hundred of them.
+pub(crate) fn criterion() -> Criterion {
+    Criterion::default()
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(2))
+        .configure_from_args()
 }
 
 /// What `work` takes.

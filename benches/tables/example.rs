@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use fused_mlp::random::StandardNormal;
 use fused_mlp::{
-    Backend, Dense, ExampleOf, Mlp, Model, Regression, SeedableRng, Sgd, TargetOf, Trainer,
-    Xoshiro256PlusPlus,
+    Backend, Dense, ExampleOf, Mlp, Model, PredictionOf, Predictor, Regression, SeedableRng, Sgd,
+    TargetOf, Trainer, Xoshiro256PlusPlus,
 };
 
 use super::Section;
@@ -143,17 +143,26 @@ impl<M: Model> Case<M> {
     ) -> Vec<Subject> {
         let case = Rc::new(self);
         let own = Backend::available().map(|backend| {
-            let trainer = case.trainer().with_backend(backend);
-            case.subject(backend.name(), trainer, step_one::<M>, |trainer, x| {
-                trainer.predict(x).expect("the inputs are finite")
-            })
+            case.subject(
+                backend.name(),
+                case.own(backend),
+                |(trainer, _), x, y| step_one(trainer, x, y),
+                |(_, predictor), x| predict_one(predictor, x),
+            )
         });
         own.chain([case.subject(Scalar::ID, plain, step, predict)])
             .collect()
     }
 
-    fn trainer(&self) -> Trainer<M> {
-        Trainer::new(self.model.clone(), Sgd::new(LEARNING_RATE)).expect("models start finite")
+    fn own(&self, backend: Backend) -> (Trainer<M>, Predictor<M>) {
+        let trainer = Trainer::new(self.model.clone(), Sgd::new(LEARNING_RATE));
+        let predictor = Predictor::new(&self.model);
+        (
+            trainer.expect("models start finite").with_backend(backend),
+            predictor
+                .expect("models start finite")
+                .with_backend(backend),
+        )
     }
 
     /// A program, after a few examples that show that it does what it should.
@@ -164,12 +173,14 @@ impl<M: Model> Case<M> {
         mut step: impl FnMut(&mut S, &ExampleOf<M>, &TargetOf<M>) -> f32 + 'static,
         mut predict: impl FnMut(&mut S, &ExampleOf<M>) -> P + 'static,
     ) -> Subject {
-        let mut reference = self.trainer();
-        for (x, y) in &self.examples[..COMPARED] {
-            let expected = step_one(&mut reference, x, y);
-            assert_close(program, &[step(&mut state, x, y)], &[expected]);
-            let expected = reference.predict(x).expect("the inputs are finite");
+        let (mut trainer, predictor) = self.own(Backend::detect());
+        for (x, _) in &self.examples[..COMPARED] {
+            let expected = predict_one(&predictor, x);
             assert_close(program, predict(&mut state, x).as_ref(), expected.as_ref());
+        }
+        for (x, y) in &self.examples[..COMPARED] {
+            let expected = step_one(&mut trainer, x, y);
+            assert_close(program, &[step(&mut state, x, y)], &[expected]);
         }
 
         let case = Rc::clone(self);
@@ -197,8 +208,12 @@ impl<M: Model> Case<M> {
 }
 
 fn step_one<M: Model>(trainer: &mut Trainer<M>, x: &ExampleOf<M>, y: &TargetOf<M>) -> f32 {
-    let loss = trainer.step(from_ref(x), from_ref(y));
+    let loss = trainer.step_one(x, y);
     loss.expect("the rate is small enough")
+}
+
+fn predict_one<M: Model>(predictor: &Predictor<M>, x: &ExampleOf<M>) -> PredictionOf<M> {
+    predictor.predict(x).expect("the examples are the model's")
 }
 
 fn assert_close(program: &str, found: &[f32], expected: &[f32]) {

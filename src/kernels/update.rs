@@ -4,16 +4,39 @@
 //! write. So a step that fails has changed nothing, and needs no copy to go back to. (Writing beside the old values and
 //! exchanging the two was tried: no faster, because the second copy pushes other things out of the first-level cache.)
 
-use crate::optimizer::{AdamW, Momentum, Optimizer, Sgd};
+use crate::optimizer::{AdamW, Optimizer, Sgd};
 use crate::simd::{Kernel, LANES, Simd};
 
-/// One step of an optimizer.
+/// One step of an optimizer, in numbers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Step {
+    Sgd(SgdRule<f32>),
+    Momentum(MomentumRule<f32>),
+    AdamW(AdamWRule<f32>),
+}
+
+impl Step {
+    /// Step number `step`, from 1, of an optimizer; `scale` is what gradients are multiplied by first.
+    pub(crate) fn of(optimizer: Optimizer, step: u64, scale: f32) -> Self {
+        match optimizer {
+            Optimizer::Sgd(Sgd { learning_rate }) => Self::Sgd(SgdRule {
+                rate: learning_rate * scale,
+            }),
+            Optimizer::Momentum(momentum) => Self::Momentum(MomentumRule {
+                rate: momentum.learning_rate,
+                momentum: momentum.momentum,
+                weight_decay: momentum.weight_decay,
+                scale,
+                nesterov: momentum.nesterov,
+            }),
+            Optimizer::AdamW(adam_w) => Self::AdamW(AdamWRule::of(adam_w, step, scale)),
+        }
+    }
+}
+
+/// Applies one step of an optimizer.
 pub(crate) struct Update<'a> {
-    pub(crate) optimizer: Optimizer,
-    /// Steps taken, this one included.
-    pub(crate) step: u64,
-    /// What gradients are multiplied by first; 1 but for clipping.
-    pub(crate) scale: f32,
+    pub(crate) step: Step,
     pub(crate) parameters: &'a mut [[f32; LANES]],
     pub(crate) gradients: &'a [[f32; LANES]],
     /// As long as the parameters, or empty where the optimizer keeps fewer.
@@ -31,29 +54,22 @@ impl Kernel for Update<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) -> bool {
         let Self {
-            optimizer,
             step,
-            scale,
             parameters,
             gradients,
             moments,
         } = self;
         let [first, second] = moments;
-        match optimizer {
-            Optimizer::Sgd(Sgd { learning_rate }) => {
-                let rule = SgdRule {
-                    rate: simd.splat(learning_rate * scale),
-                };
-                update(simd, rule, parameters, gradients, [])
-            }
-            Optimizer::Momentum(momentum) => {
-                let rule = MomentumRule::new(simd, momentum, scale);
-                update(simd, rule, parameters, gradients, [first])
-            }
-            Optimizer::AdamW(adam_w) => {
-                let rule = AdamWRule::new(simd, adam_w, step, scale);
-                update(simd, rule, parameters, gradients, [first, second])
-            }
+        match step {
+            Step::Sgd(rule) => update(simd, rule.splat(simd), parameters, gradients, []),
+            Step::Momentum(rule) => update(simd, rule.splat(simd), parameters, gradients, [first]),
+            Step::AdamW(rule) => update(
+                simd,
+                rule.splat(simd),
+                parameters,
+                gradients,
+                [first, second],
+            ),
         }
     }
 }
@@ -117,9 +133,19 @@ fn update<S: Simd, const MOMENTS: usize>(
     true
 }
 
-#[derive(Clone, Copy)]
-struct SgdRule<V> {
+/// [`Sgd`], its numbers one by one or as vectors.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SgdRule<V> {
     rate: V,
+}
+
+impl SgdRule<f32> {
+    #[inline(always)]
+    fn splat<S: Simd>(self, simd: S) -> SgdRule<S::Vector> {
+        SgdRule {
+            rate: simd.splat(self.rate),
+        }
+    }
 }
 
 impl<S: Simd> Rule<S, 0> for SgdRule<S::Vector> {
@@ -135,8 +161,9 @@ impl<S: Simd> Rule<S, 0> for SgdRule<S::Vector> {
     }
 }
 
-#[derive(Clone, Copy)]
-struct MomentumRule<V> {
+/// [`Momentum`](crate::Momentum), its numbers one by one or as vectors.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MomentumRule<V> {
     rate: V,
     momentum: V,
     weight_decay: V,
@@ -144,15 +171,15 @@ struct MomentumRule<V> {
     nesterov: bool,
 }
 
-impl<V: Copy> MomentumRule<V> {
+impl MomentumRule<f32> {
     #[inline(always)]
-    fn new<S: Simd<Vector = V>>(simd: S, momentum: Momentum, scale: f32) -> Self {
-        Self {
-            rate: simd.splat(momentum.learning_rate),
-            momentum: simd.splat(momentum.momentum),
-            weight_decay: simd.splat(momentum.weight_decay),
-            scale: simd.splat(scale),
-            nesterov: momentum.nesterov,
+    fn splat<S: Simd>(self, simd: S) -> MomentumRule<S::Vector> {
+        MomentumRule {
+            rate: simd.splat(self.rate),
+            momentum: simd.splat(self.momentum),
+            weight_decay: simd.splat(self.weight_decay),
+            scale: simd.splat(self.scale),
+            nesterov: self.nesterov,
         }
     }
 }
@@ -181,8 +208,9 @@ impl<S: Simd> Rule<S, 1> for MomentumRule<S::Vector> {
     }
 }
 
-#[derive(Clone, Copy)]
-struct AdamWRule<V> {
+/// [`AdamW`], its numbers one by one or as vectors.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AdamWRule<V> {
     decay: V,
     scale: V,
     betas: [V; 2],
@@ -192,26 +220,40 @@ struct AdamWRule<V> {
     epsilon: V,
 }
 
-impl<V: Copy> AdamWRule<V> {
+impl AdamWRule<f32> {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_precision_loss,
         reason = "the corrections are computed in f64, and rounded once"
     )]
-    #[inline(always)]
-    fn new<S: Simd<Vector = V>>(simd: S, adam_w: AdamW, step: u64, scale: f32) -> Self {
+    fn of(adam_w: AdamW, step: u64, scale: f32) -> Self {
         let [first, second] = adam_w.betas.map(f64::from);
         let rate = f64::from(adam_w.learning_rate);
         let correction = |beta: f64| 1.0 - libm::pow(beta, step as f64);
-        let splat = |value: f64| simd.splat(value as f32);
         Self {
-            decay: splat(1.0 - rate * f64::from(adam_w.weight_decay)),
-            scale: simd.splat(scale),
-            betas: [splat(first), splat(second)],
-            complements: [splat(1.0 - first), splat(1.0 - second)],
-            step_size: splat(rate / correction(first)),
-            root_correction: splat(libm::sqrt(correction(second))),
-            epsilon: simd.splat(adam_w.epsilon),
+            decay: (1.0 - rate * f64::from(adam_w.weight_decay)) as f32,
+            scale,
+            betas: adam_w.betas,
+            complements: [(1.0 - first) as f32, (1.0 - second) as f32],
+            step_size: (rate / correction(first)) as f32,
+            root_correction: libm::sqrt(correction(second)) as f32,
+            epsilon: adam_w.epsilon,
+        }
+    }
+
+    #[inline(always)]
+    fn splat<S: Simd>(self, simd: S) -> AdamWRule<S::Vector> {
+        AdamWRule {
+            decay: simd.splat(self.decay),
+            scale: simd.splat(self.scale),
+            betas: [simd.splat(self.betas[0]), simd.splat(self.betas[1])],
+            complements: [
+                simd.splat(self.complements[0]),
+                simd.splat(self.complements[1]),
+            ],
+            step_size: simd.splat(self.step_size),
+            root_correction: simd.splat(self.root_correction),
+            epsilon: simd.splat(self.epsilon),
         }
     }
 }
