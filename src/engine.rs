@@ -6,7 +6,7 @@ use crate::kernels::batch_step::{BatchStep, Task, Workspace};
 use crate::kernels::buffer::Buffer;
 use crate::kernels::example_step::{ExampleGradients, ExampleOutputs};
 use crate::kernels::shape::Fixed;
-use crate::kernels::update::{Norm, Step, Update};
+use crate::kernels::update::{CHAINS, Norm, Step, Update};
 use crate::mlp::{Model, PredictionOf};
 use crate::network::{Batch, Inputs, Network, Targets, Tensor};
 use crate::optimizer::Optimizer;
@@ -145,8 +145,9 @@ impl Engine {
         step: u64,
     ) -> Result<(), Error> {
         let scale = longest.map_or(1.0, |longest| self.clip(longest));
+        let rule = Step::of(optimizer, step + 1, scale);
         let update = Update {
-            step: Step::of(optimizer, step + 1, scale),
+            step: rule,
             parameters: self.parameters.vectors_mut(),
             gradients: self.gradients.vectors(),
             moments: self.moments.each_mut().map(Buffer::vectors_mut),
@@ -156,7 +157,7 @@ impl Engine {
         } else {
             Err(Error::NonFiniteStep {
                 step,
-                tensor: self.first_non_finite(optimizer),
+                tensor: self.first_non_finite(rule),
             })
         }
     }
@@ -169,25 +170,28 @@ impl Engine {
         (longest / (norm + 1e-6)).min(1.0)
     }
 
-    /// The first tensor that a step would have made non-finite.
-    fn first_non_finite(&self, optimizer: Optimizer) -> &'static str {
-        let (parameters, gradients) = (self.parameters.floats(), self.gradients.floats());
-        let is_bad = |tensor: &Tensor, is_bad: &dyn Fn(f32, f32) -> bool| {
+    /// The first tensor that a step would have made non-finite, found by taking the step on a copy of each.
+    fn first_non_finite(&self, step: Step) -> &'static str {
+        let is_bad = |tensor: &Tensor| {
             let elements = tensor.start..tensor.start + tensor.rows * tensor.stride;
-            let mut pairs = parameters[elements.clone()]
-                .iter()
-                .zip(&gradients[elements]);
-            pairs.any(|(&parameter, &gradient)| is_bad(parameter, gradient))
+            let copy = |buffer: &Buffer| {
+                let values = buffer.floats().get(elements.clone()).unwrap_or_default();
+                let mut copy =
+                    Buffer::zeroed(values.len().div_ceil(LANES).next_multiple_of(CHAINS));
+                copy.floats_mut()[..values.len()].copy_from_slice(values);
+                copy
+            };
+            let [mut first, mut second] = self.moments.each_ref().map(copy);
+            !self.backend.run(Update {
+                step,
+                parameters: copy(&self.parameters).vectors_mut(),
+                gradients: copy(&self.gradients).vectors(),
+                moments: [first.vectors_mut(), second.vectors_mut()],
+            })
         };
-        // A gradient says more than a new value that overflows, and that more than a loss.
-        let rate = optimizer.learning_rate();
-        let tests: [&dyn Fn(f32, f32) -> bool; 2] = [
-            &|_, gradient| !gradient.is_finite(),
-            &|parameter, gradient| !(parameter - rate * gradient).is_finite(),
-        ];
-        tests
-            .iter()
-            .find_map(|test| self.network.tensors().find(|tensor| is_bad(tensor, test)))
+        self.network
+            .tensors()
+            .find(is_bad)
             .map_or("loss", |tensor| tensor.name)
     }
 }

@@ -89,8 +89,9 @@ impl<M: Model> Trainer<M> {
 
     /// One step on a batch of any length from 1 up: forward, backward, update.
     ///
-    /// Returns the mean loss of the batch before the update, in nats for a softmax. The update is computed beside the old
-    /// parameters and takes their place only if all of it is finite, so a failed step leaves the model as it was.
+    /// Returns the mean loss of the batch before the update, in nats for a softmax. The update is computed twice, first to see
+    /// that all of it is finite and only then to write, so a failed step leaves the model as it was. (To name the tensor at
+    /// fault, a failed step allocates; one that succeeds does not.)
     ///
     /// # Errors
     ///

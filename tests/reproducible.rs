@@ -12,14 +12,15 @@ use std::{env, io, thread};
 
 use fused_mlp::architecture::Activation;
 use fused_mlp::{
-    Backend, Corpus, Dataset, Dense, Error, Minibatch, Mlp, Model, NameModel, Regression, Relu,
-    SeedableRng, Sgd, Softmax, Tokens, Trainer, Vocabulary, Xoshiro256PlusPlus, math,
+    AdamW, Backend, Binary, Corpus, Dataset, Dense, Error, Huber, Minibatch, Mlp, Model, Momentum,
+    NameModel, Optimizer, Predictor, Regression, Relu, SeedableRng, Sgd, Softmax, Tokens, Trainer,
+    Vocabulary, Xoshiro256PlusPlus, math,
 };
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 
 use support::shapes::{Case, Numbers, RandomHead, RandomInput, for_every_shape};
-use support::{bits, bits_of, config, fused};
+use support::{bits, bits_of, config, flat, fused};
 
 /// SHA-256 of the parameters, as little-endian `f32` in storage order, after [`STEPS`] steps of [`trained`] from seed 1.
 ///
@@ -175,16 +176,18 @@ fn a_clone_and_a_change_of_backend_go_on_with_the_same_bits() {
     }
 }
 
-/// Everything that a trainer computes from a case, as bits.
-#[derive(Debug, PartialEq)]
+/// Everything that is computed from a case, as bits.
+#[derive(Debug, Default, PartialEq)]
 struct Outcome {
-    loss: u32,
-    gradients: Vec<u32>,
-    step: Result<u32, Error>,
-    parameters: Vec<u32>,
-    logits: Vec<u32>,
-    predictions: Vec<u32>,
-    evaluation: u32,
+    numbers: Vec<(&'static str, Vec<u32>)>,
+    steps: Vec<Result<u32, Error>>,
+}
+
+impl Outcome {
+    fn keep(&mut self, what: &'static str, numbers: &[f32]) {
+        let numbers = numbers.iter().copied().map(bits).collect();
+        self.numbers.push((what, numbers));
+    }
 }
 
 fn outcome<I: RandomInput, const HIDDEN: usize, O: RandomHead, A: Activation>(
@@ -196,42 +199,42 @@ fn outcome<I: RandomInput, const HIDDEN: usize, O: RandomHead, A: Activation>(
         inputs,
         targets,
     } = case;
+    let mut outcome = Outcome::default();
     let (loss, gradients) = model.gradients_on(backend, inputs, targets).unwrap();
-    let mut trainer = Trainer::new(model.clone(), Sgd::new(0.1))
-        .unwrap()
-        .with_backend(backend);
-    let step = trainer.step(inputs, targets).map(bits);
-    let (mut logits, mut predictions) = (Vec::new(), Vec::new());
-    for input in inputs {
-        logits.extend(
-            trainer
-                .logits(input)
-                .unwrap()
-                .as_ref()
-                .iter()
-                .copied()
-                .map(bits),
-        );
-        predictions.extend(
-            trainer
-                .predict(input)
-                .unwrap()
-                .as_ref()
-                .iter()
-                .copied()
-                .map(bits),
-        );
-    }
+    outcome.keep("loss", &[loss]);
+    outcome.keep("gradients", &flat(&gradients));
+
     let data = Dataset::new(inputs.clone(), targets.clone()).unwrap();
-    Outcome {
-        loss: bits(loss),
-        gradients: bits_of(&gradients),
-        step,
-        parameters: bits_of(&trainer.model()),
-        logits,
-        predictions,
-        evaluation: bits(trainer.evaluate(&data).unwrap()),
+    let optimizers: [Optimizer; 3] = [
+        Sgd::new(0.1).into(),
+        Momentum {
+            nesterov: true,
+            weight_decay: 0.01,
+            ..Momentum::new(0.1, 0.9)
+        }
+        .into(),
+        AdamW::new(0.01).into(),
+    ];
+    for optimizer in optimizers {
+        let trainer = Trainer::new(model.clone(), optimizer).unwrap();
+        let mut trainer = trainer.with_backend(backend).with_clipping(5.0).unwrap();
+        for (input, target) in inputs.iter().zip(targets).take(3) {
+            outcome.steps.push(trainer.step(inputs, targets).map(bits));
+            outcome
+                .steps
+                .push(trainer.step_one(input, target).map(bits));
+        }
+        outcome.keep("parameters", &flat(&trainer.model()));
+        outcome.keep("evaluation", &[trainer.evaluate(&data).unwrap()]);
+        let predictor = Predictor::new(&trainer.model())
+            .unwrap()
+            .with_backend(backend);
+        for input in inputs {
+            outcome.keep("logits", trainer.logits(input).unwrap().as_ref());
+            outcome.keep("prediction", predictor.predict(input).unwrap().as_ref());
+        }
     }
+    outcome
 }
 
 macro_rules! backends_agree {
@@ -249,7 +252,11 @@ macro_rules! backends_agree {
                 let _: &$model = &case.model;
                 let expected = outcome(&case, Backend::SCALAR);
                 for backend in fused() {
-                    prop_assert!(outcome(&case, backend) == expected, "{} has other bits", backend);
+                    let found = outcome(&case, backend);
+                    prop_assert_eq!(&found.steps, &expected.steps, "steps on {}", backend);
+                    for (found, expected) in found.numbers.iter().zip(&expected.numbers) {
+                        prop_assert_eq!(found, expected, "on {}", backend);
+                    }
                 }
             }
         }

@@ -7,12 +7,10 @@ use fused_mlp::{Backend, Minibatch, NameModel, SeedableRng, Xoshiro256PlusPlus};
 use super::{About, Entry, Kind};
 use crate::plain::Plain;
 use crate::support::peers::{Peer, Spec};
-use crate::support::task::{Batch, Source, Task};
+use crate::support::task::{AGREEMENT, Batch, Source, Task};
 use crate::support::training::Training;
 use crate::support::{BATCH, LEARNING_RATE, STEPS, time};
 
-/// How far losses may be apart, in nats: same initial parameters, same batches.
-const AGREEMENT: f64 = 1e-3;
 /// Where the loss on the published names ends when the batches are others.
 const OWN_BATCHES: RangeInclusive<f64> = 2.40..=2.60;
 /// Steps of this crate's specification, which is slow on purpose.

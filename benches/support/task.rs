@@ -19,6 +19,9 @@ const PUBLISHED_SHA256: &str = "0a30b5557f192f32ab962680889aac5f6fda0f4cecf40a6d
 /// PyTorch's loss on the train split after the run.
 const PUBLISHED_LOSS: f64 = 2.484_535;
 
+/// How far losses may be apart, in nats: same initial parameters, same batches.
+pub(crate) const AGREEMENT: f64 = 1e-3;
+
 /// The post's seeds: of the shuffle, and of its PyTorch run.
 const SPLIT_SEED: u64 = 42;
 const SEED: u64 = 2_147_483_647;
@@ -128,18 +131,23 @@ impl Task {
         loss.expect("the examples are the model's").into()
     }
 
+    /// This crate's loss after so many of the given batches.
+    pub(crate) fn loss_after(&self, steps: usize, backend: Backend) -> f64 {
+        let mut trainer = self.trainer(backend);
+        let mut batch = Minibatch::new(BATCH);
+        for indices in &self.batches[..steps] {
+            self.step(&mut trainer, indices, &mut batch);
+        }
+        self.loss(trainer.model())
+    }
+
     /// The loss that everyone must come to after so many of the given batches.
     ///
     /// # Panics
     ///
     /// If this crate itself does not come to the loss that PyTorch has after all of them.
     pub(crate) fn expected_loss(&self, steps: usize) -> f64 {
-        let mut trainer = self.trainer(Backend::detect());
-        let mut batch = Minibatch::new(BATCH);
-        for indices in &self.batches[..steps] {
-            self.step(&mut trainer, indices, &mut batch);
-        }
-        let loss = self.loss(trainer.model());
+        let loss = self.loss_after(steps, Backend::detect());
         if self.source == Source::Published && steps == STEPS {
             let distance = (loss - PUBLISHED_LOSS).abs();
             assert!(distance < 1e-5, "{loss} is not {PUBLISHED_LOSS}");

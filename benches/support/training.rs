@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use fused_mlp::{
-    Backend, ExampleOf, Minibatch, Model, SeedableRng, Sgd, TargetOf, Trainer, Xoshiro256PlusPlus,
+    Backend, Dataset, ExampleOf, Minibatch, Model, SeedableRng, Sgd, TargetOf, Trainer,
+    Xoshiro256PlusPlus,
 };
 
 use super::time;
@@ -28,10 +29,17 @@ impl<M: Model> Training<M> {
         }
     }
 
+    /// The loss of the first batch that it draws.
+    pub(crate) fn first_loss(mut self, dataset: &Dataset<ExampleOf<M>, TargetOf<M>>) -> f32 {
+        dataset.draw(&mut self.rng, &mut self.batch);
+        let loss = self.trainer.step_batch(&self.batch);
+        loss.expect("the rate is small enough")
+    }
+
     /// What so many more steps take, drawing included.
     pub(crate) fn run(
         &mut self,
-        dataset: &fused_mlp::Dataset<ExampleOf<M>, TargetOf<M>>,
+        dataset: &Dataset<ExampleOf<M>, TargetOf<M>>,
         steps: usize,
     ) -> Duration {
         time(|| {

@@ -15,6 +15,8 @@ const SLICE: usize = 300_000_000;
 const ROUNDS: usize = 40;
 /// Small enough for the widest.
 const LEARNING_RATE: f32 = 0.01;
+/// How far the first batch's loss may be from that of the portable backend, in nats.
+const AGREEMENT: f32 = 1e-4;
 
 /// A shape of the name model, and of its batches.
 pub(crate) struct Shape {
@@ -61,7 +63,11 @@ fn start<const HIDDEN: usize, const EMBED: usize>(backend: Backend, batch: usize
         let training = training.get_or_insert_with(|| {
             let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
             let model = Model::<HIDDEN, EMBED>::fan_in_scaled(&mut rng);
-            Training::new(model, LEARNING_RATE, backend, batch)
+            let on = |backend| Training::new(model.clone(), LEARNING_RATE, backend, batch);
+            let losses = [backend, Backend::PORTABLE].map(|b| on(b).first_loss(&task().train));
+            let distance = (losses[0] - losses[1]).abs();
+            assert!(distance <= AGREEMENT, "{backend}: {losses:?}");
+            on(backend)
         });
         training.run(&task().train, steps)
     })

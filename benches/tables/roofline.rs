@@ -7,7 +7,7 @@ use super::{Repeat, Section};
 use crate::support::effort::Effort;
 use crate::support::rounds::{Samples, interleave};
 use crate::support::table::{Table, grouped, number};
-use crate::support::task::task;
+use crate::support::task::{AGREEMENT, task};
 use crate::support::training::Training;
 use crate::support::{
     BATCH, LEARNING_RATE, STEP_MULTIPLY_ADDS, STEPS, fma_peak, fraction, native, time,
@@ -16,6 +16,8 @@ use crate::support::{
 /// Steps at a time: a few milliseconds, so that all turns of a round meet the same clock.
 const SLICE: usize = 1000;
 const ROUNDS: usize = 100;
+/// Steps after which a backend's loss is compared with the fastest one's.
+const COMPARED: usize = 100;
 
 /// A part of the step, all of it, or its multiply-adds alone.
 pub(crate) struct Work {
@@ -31,6 +33,9 @@ pub(crate) struct Work {
 /// Everything to measure on a backend: the limit, the loop, then the parts.
 pub(crate) fn works(backend: Backend) -> Vec<Work> {
     let task = task();
+    let losses = [backend, Backend::detect()].map(|backend| task.loss_after(COMPARED, backend));
+    let distance = (losses[0] - losses[1]).abs();
+    assert!(distance <= AGREEMENT, "{backend}: {losses:?}");
     let mut training = Training::new(task.initial.clone(), LEARNING_RATE, backend, BATCH);
     let limit = Work {
         name: "fma-peak".into(),

@@ -1,13 +1,15 @@
 //! Bad input gets an error that names what was found, where, and what was expected; and nothing is lost.
 
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 #[path = "../support/mod.rs"]
 mod support;
 
 mod overflow;
 
+use fused_mlp::reference::Reference;
 use fused_mlp::{
-    AdamW, Backend, Binary, Dense, Error, Mlp, Model, Momentum, NameModel, Optimizer, Predictor,
-    Regression, Relu, SeedableRng, Sgd, Softmax, Tokens, Trainer, Xoshiro256PlusPlus,
+    AdamW, Backend, Dense, Error, ExampleOf, Mlp, Model, Momentum, NameModel, Optimizer, Predictor,
+    Regression, Relu, SeedableRng, Sgd, Softmax, TargetOf, Tokens, Trainer, Xoshiro256PlusPlus,
 };
 
 use support::bits_of;
@@ -149,17 +151,11 @@ fn as_many_targets_as_inputs_are_needed() {
 }
 
 /// Calls everything that takes a batch, and then everything that takes its last input.
-fn refusals<M: Model>(
-    model: &M,
-    inputs: &[fused_mlp::ExampleOf<M>],
-    targets: &[fused_mlp::TargetOf<M>],
-) -> [Error; 2] {
+fn refusals<M: Model>(model: &M, inputs: &[ExampleOf<M>], targets: &[TargetOf<M>]) -> [Error; 2] {
     let mut trainer = Trainer::new(model.clone(), Sgd::new(0.1)).unwrap();
     let error = trainer.step(inputs, targets).unwrap_err();
-    assert_eq!(
-        fused_mlp::reference::Reference::of(model).loss(inputs, targets),
-        Err(error.clone())
-    );
+    let reference = Reference::of(model).loss(inputs, targets).unwrap_err();
+    assert_eq!(reference.to_string(), error.to_string()); // NaN is not equal to itself
     let last = inputs.len() - 1;
     let alone = trainer.step_one(&inputs[last], &targets[last]).unwrap_err();
     assert_eq!(trainer.steps(), 0);
@@ -229,24 +225,6 @@ fn a_class_beyond_the_head_is_named_with_its_place() {
             }
         );
     }
-}
-
-#[test]
-fn a_yes_or_no_is_0_or_1() {
-    type Answer = Mlp<Dense<1>, 2, Binary>;
-    let model = Answer::standard_normal(&mut Xoshiro256PlusPlus::seed_from_u64(1));
-    let mut trainer = Trainer::new(model.clone(), Sgd::new(0.1)).unwrap();
-    trainer.step(&[[0.5]; 2], &[0, 1]).unwrap();
-    let [error, _] = refusals(&model, &[[0.5]; 2], &[1, 2]);
-    assert_eq!(
-        error,
-        Error::ClassOutOfRange {
-            example: 1,
-            class: 2,
-            classes: 2
-        }
-    );
-    assert_says(&error, &["class 2", "0 to 1"]);
 }
 
 #[test]

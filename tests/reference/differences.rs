@@ -1,7 +1,9 @@
 //! The reference against central finite differences in every coordinate.
 
 use fused_mlp::architecture::Activation;
-use fused_mlp::{Dense, Mlp, NameModel, Regression, Relu, Softmax, Tokens, gradcheck};
+use fused_mlp::{
+    Binary, Dense, Huber, Mlp, Model, NameModel, Regression, Relu, Softmax, Tokens, gradcheck,
+};
 
 use crate::support::shapes::{Case, Numbers, RandomHead, RandomInput};
 
@@ -28,7 +30,6 @@ fn off_the_kink<I: RandomInput, const HIDDEN: usize, O: RandomHead>(
     seed: u64,
     len: usize,
 ) -> Case<I, HIDDEN, O, Relu> {
-    use fused_mlp::Model;
     let mut case = Case::new(seed, len, Numbers::Multiples(1.0 / 64.0));
     case.model.visit_mut(&mut |name, values| {
         if name == "hidden_bias" {
@@ -71,4 +72,8 @@ small! {
     numbers_relu_softmax: Mlp<Dense<2>, 9, Softmax<3>, Relu>, off_the_kink;
     numbers_tanh_regression: Mlp<Dense<1>, 1, Regression<1>>, normal;
     numbers_relu_regression: Mlp<Dense<4>, 8, Regression<3>, Relu>, off_the_kink;
+    tokens_tanh_binary: Mlp<Tokens<4, 2, 2>, 5, Binary>, normal;
+    numbers_relu_binary: Mlp<Dense<3>, 4, Binary, Relu>, off_the_kink;
+    numbers_tanh_huber: Mlp<Dense<2>, 6, Regression<2, Huber>>, normal;
+    tokens_relu_huber: Mlp<Tokens<3, 2, 1>, 5, Regression<1, Huber>, Relu>, off_the_kink;
 }

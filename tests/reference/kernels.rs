@@ -1,25 +1,26 @@
-//! The kernels on every backend: against the reference, and against differences of their own loss.
+//! The kernels on every backend against the reference: gradients and losses of batches, and of one example at a time.
 
 use std::any::TypeId;
 
 use fused_mlp::architecture::Activation;
 use fused_mlp::reference::Reference;
 use fused_mlp::{
-    Backend, Dense, Mlp, Model, NameModel, Regression, Relu, Softmax, Tokens, gradcheck,
+    Backend, Binary, Dataset, Dense, Huber, Mlp, Model, NameModel, Regression, Relu, Sgd, Softmax,
+    Tokens, Trainer, gradcheck,
 };
 use proptest::prelude::*;
 
-use crate::support::config;
 use crate::support::shapes::{Case, Numbers, RandomHead, RandomInput, for_every_shape};
+use crate::support::{config, flat, ulp};
 
-const REGRESSIONS: &str = "tests/proptest-regressions/reference.txt";
+pub(crate) const REGRESSIONS: &str = "tests/proptest-regressions/reference.txt";
 
 /// Parameters and data of N(0, 1), the output weights divided by about the root of their number.
 ///
 /// The division keeps logits within 87 of one another: beyond, the kernels' exp gives zero by its definition, where the
 /// reference has a tiny number. For ReLU, all are multiples of 2⁻⁶. Then the sums of the first layer are exact in `f32`, and
 /// kernels and reference agree on which neurons fire; where rounding decides it, neither is wrong and no bound can hold.
-fn case<I: RandomInput, const HIDDEN: usize, O: RandomHead, A: Activation>(
+pub(crate) fn case<I: RandomInput, const HIDDEN: usize, O: RandomHead, A: Activation>(
     seed: u64,
     len: usize,
 ) -> Case<I, HIDDEN, O, A> {
@@ -58,22 +59,86 @@ fn loss_tolerance(loss: f64) -> f64 {
 fn losses_match<I: RandomInput, const HIDDEN: usize, O: RandomHead, A: Activation>(
     case: &Case<I, HIDDEN, O, A>,
 ) -> Result<(), TestCaseError> {
-    let reference = Reference::of(&case.model);
-    let expected = reference.loss(&case.inputs, &case.targets).unwrap();
+    let Case {
+        model,
+        inputs,
+        targets,
+    } = case;
+    let expected = Reference::of(model).loss(inputs, targets).unwrap();
+    let data = Dataset::new(inputs.clone(), targets.clone()).unwrap();
     for backend in Backend::available() {
-        let (found, _) = case
-            .model
-            .gradients_on(backend, &case.inputs, &case.targets)
-            .unwrap();
-        let difference = (f64::from(found) - expected).abs();
+        let (found, _) = model.gradients_on(backend, inputs, targets).unwrap();
+        let trainer = Trainer::new(model.clone(), Sgd::new(0.1)).unwrap();
+        let evaluated = trainer.with_backend(backend).evaluate(&data).unwrap();
+        for found in [found, evaluated] {
+            let difference = (f64::from(found) - expected).abs();
+            prop_assert!(
+                difference <= loss_tolerance(expected),
+                "{}: loss {} for {}, {:e} off",
+                backend,
+                found,
+                expected,
+                difference
+            );
+        }
+    }
+    Ok(())
+}
+
+/// A rate so large that a step throws the old parameters away, but for the last place of the new ones.
+const ERASING_RATE: f32 = (1 << 20) as f32;
+
+/// `step_one` keeps its gradients to itself. A step at [`ERASING_RATE`] leaves −rate · gradient, rounded once more.
+fn one_example_matches<I: RandomInput, const HIDDEN: usize, O: RandomHead, A: Activation>(
+    case: &Case<I, HIDDEN, O, A>,
+) -> Result<(), TestCaseError> {
+    let Case {
+        model,
+        inputs,
+        targets,
+    } = case;
+    let (loss, gradients) = Reference::of(model).gradients(inputs, targets).unwrap();
+    let before = flat(model);
+    for backend in Backend::available() {
+        let trainer = Trainer::new(model.clone(), Sgd::new(ERASING_RATE)).unwrap();
+        let mut trainer = trainer.with_backend(backend);
+        let found = trainer.step_one(&inputs[0], &targets[0]).unwrap();
+        let difference = (f64::from(found) - loss).abs();
         prop_assert!(
-            difference <= loss_tolerance(expected),
-            "{}: loss {} for {}, {:e} off",
+            difference <= 2.0 * loss_tolerance(loss),
+            "{}: loss {} for {}",
             backend,
             found,
-            expected,
-            difference
+            loss
         );
+
+        let after = flat(&trainer.model());
+        let mut place = 0;
+        for tensor in &gradients {
+            for row in 0..tensor.values.nrows() {
+                for column in 0..tensor.values.ncols() {
+                    let moved = f64::from(before[place]) - f64::from(after[place]);
+                    let last_place = ulp::ulp(after[place].into());
+                    let found = moved / f64::from(ERASING_RATE);
+                    let expected = tensor.values[(row, column)];
+                    let allowed = gradcheck::KERNEL_TOLERANCE * tensor.magnitudes[(row, column)]
+                        + last_place / f64::from(ERASING_RATE);
+                    prop_assert!(
+                        (found - expected).abs() <= allowed,
+                        "{}: {}[{}, {}] has gradient {:e}, not {:e}; allowed {:e}",
+                        backend,
+                        tensor.name,
+                        row,
+                        column,
+                        found,
+                        expected,
+                        allowed
+                    );
+                    place += 1;
+                }
+            }
+        }
+        prop_assert_eq!(place, before.len());
     }
     Ok(())
 }
@@ -91,6 +156,13 @@ macro_rules! against_the_reference {
                     let case = case(seed, len);
                     let _: &$model = &case.model;
                     gradients_match(&case)?;
+                }
+
+                #[test]
+                fn one_example_matches_the_reference(seed: u64) {
+                    let case = case(seed, 1);
+                    let _: &$model = &case.model;
+                    one_example_matches(&case)?;
                 }
 
                 #[test]
@@ -121,107 +193,15 @@ fn the_name_model_matches_the_reference_as_makemore_initialises_it() {
     }
 }
 
-/// Half the distance of the inner pair of points of a difference.
-const STEP: f32 = 1.0 / 64.0;
-
-/// Allowed difference, relative to 1 + |derivative| + loss.
-///
-/// A loss near 1 carries a rounding error of some 3e-7, from logits of its size and from its own last place, and the formula
-/// multiplies it by at most 1.5 / STEP: 3e-5. The formula's own error is 4/30 · STEP⁴ = 8e-9 times a fifth derivative, at
-/// most a few thousand for tanh and numbers of N(0, 1): again 3e-5. A term that is wrong or missing changes a derivative
-/// by hundreds of times the tolerance.
-const DIFFERENCE_TOLERANCE: f64 = 3e-4;
-
-/// The loss is differenced as `(8 (f(s) − f(−s)) − (f(2s) − f(−2s))) / 12 s`, whose error falls with s⁴: it allows the wide
-/// steps that a loss rounded to `f32` needs.
-fn own_differences_match<I: RandomInput, const HIDDEN: usize, O: RandomHead, A: Activation>(
-    case: &Case<I, HIDDEN, O, A>,
-    backend: Backend,
-) -> Result<(), TestCaseError> {
-    let Case {
-        model,
-        inputs,
-        targets,
-    } = case;
-    let loss_of = |model: &Mlp<I, HIDDEN, O, A>| {
-        let (loss, _) = model.gradients_on(backend, inputs, targets).unwrap();
-        f64::from(loss)
-    };
-    let (loss, gradients) = model.gradients_on(backend, inputs, targets).unwrap();
-    let loss = f64::from(loss);
-    for (index, derivative) in flat(&gradients).into_iter().enumerate() {
-        let moved_by = |offset: f32| {
-            let mut moved = model.clone();
-            let mut first = 0;
-            moved.visit_mut(&mut |_, values| {
-                if let Some(value) = index.checked_sub(first).and_then(|at| values.get_mut(at)) {
-                    *value += offset;
-                }
-                first += values.len();
-            });
-            loss_of(&moved)
-        };
-        let near = moved_by(STEP) - moved_by(-STEP);
-        let far = moved_by(2.0 * STEP) - moved_by(-2.0 * STEP);
-        let expected = (8.0 * near - far) / (12.0 * f64::from(STEP));
-        let derivative = f64::from(derivative);
-        let allowed = DIFFERENCE_TOLERANCE * (1.0 + derivative.abs() + loss);
-        prop_assert!(
-            (derivative - expected).abs() <= allowed,
-            "{}: derivative {} of coordinate {}, differences give {}, allowed {:e}",
-            backend,
-            derivative,
-            index,
-            expected,
-            allowed
-        );
+/// The error of an output is that of its terms, however small it comes out; and with a target of 0 it is the gradient.
+#[test]
+fn gradients_match_where_the_terms_of_an_output_cancel() {
+    for seed in 0..50 {
+        let mut case: Case<Dense<4>, 20, Regression<1>, _> = case(seed, 1);
+        let [output] = case.model.predict(&case.inputs[0]).unwrap();
+        case.model.output.bias[0] -= output;
+        case.targets[0] = [0.0];
+        let _: &Mlp<_, _, _> = &case.model;
+        gradients_match(&case).unwrap();
     }
-    Ok(())
-}
-
-fn flat(model: &impl Model) -> Vec<f32> {
-    let mut all = Vec::new();
-    model.visit(&mut |_, values| all.extend_from_slice(values));
-    all
-}
-
-macro_rules! against_their_own_loss {
-    ($($name:ident: $model:ty;)*) => {
-        proptest! {
-            #![proptest_config(config(16, REGRESSIONS))]
-
-            $(
-                #[test]
-                fn $name(seed: u64, len in 1..=40_usize) {
-                    let mut case = Case::new(seed, len, HALVES);
-                    let _: &$model = &case.model;
-                    off_the_kink(&mut case.model);
-                    for backend in Backend::available() {
-                        own_differences_match(&case, backend)?;
-                    }
-                }
-            )*
-        }
-    };
-}
-
-/// Parameters and features are multiples of 1/2, so sums of a hidden layer are multiples of 1/4. A bias moved by 1/8 keeps them that
-/// far from the kink of a ReLU, and the longest step, 1/32 times a number of at most 4, does not cross it.
-const HALVES: Numbers = Numbers::Multiples(0.5);
-
-fn off_the_kink(model: &mut impl Model) {
-    model.visit_mut(&mut |name, values| {
-        if name == "hidden_bias" {
-            values.iter_mut().for_each(|bias| *bias += 1.0 / 8.0);
-        }
-    });
-}
-
-against_their_own_loss! {
-    tokens_tanh_softmax_matches_its_own_differences: Mlp<Tokens<4, 2, 2>, 5, Softmax<3>>;
-    tokens_relu_softmax_matches_its_own_differences: Mlp<Tokens<4, 1, 3>, 7, Softmax<4>, Relu>;
-    tokens_tanh_regression_matches_its_own_differences: Mlp<Tokens<3, 3, 1>, 4, Regression<2>>;
-    numbers_tanh_softmax_matches_its_own_differences: Mlp<Dense<3>, 6, Softmax<2>>;
-    numbers_tanh_regression_matches_its_own_differences: Mlp<Dense<1>, 1, Regression<1>>;
-    numbers_relu_regression_matches_its_own_differences: Mlp<Dense<3>, 5, Regression<2>, Relu>;
 }

@@ -9,3 +9,5 @@ mod support;
 mod checker;
 mod differences;
 mod kernels;
+mod own_loss;
+mod predictions;

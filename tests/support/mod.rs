@@ -38,9 +38,14 @@ pub(crate) fn bits(value: f32) -> u32 {
     if value.is_nan() { f32::NAN } else { value }.to_bits()
 }
 
-/// The bits of all parameters (or gradients), in storage order.
-pub(crate) fn bits_of<M: Model>(model: &M) -> Vec<u32> {
+/// All parameters (or gradients), in storage order.
+pub(crate) fn flat<M: Model>(model: &M) -> Vec<f32> {
     let mut all = Vec::new();
-    model.visit(&mut |_, values| all.extend(values.iter().copied().map(bits)));
+    model.visit(&mut |_, values| all.extend_from_slice(values));
     all
+}
+
+/// Their bits.
+pub(crate) fn bits_of<M: Model>(model: &M) -> Vec<u32> {
+    flat(model).into_iter().map(bits).collect()
 }

@@ -1,12 +1,13 @@
 //! Models of many shapes, and random batches for any of them.
 
-use fused_mlp::architecture::{Activation, Head, Input};
+use fused_mlp::architecture::{Activation, Head, Input, RegressionLoss};
 use fused_mlp::random::{StandardNormal, below};
 use fused_mlp::{
-    Dense, Mlp, Model, Regression, SeedableRng, Softmax, Tokens, Xoshiro256PlusPlus as Xoshiro,
+    Binary, Dense, Mlp, Model, Regression, SeedableRng, Softmax, Tokens,
+    Xoshiro256PlusPlus as Xoshiro,
 };
 
-/// Calls a macro with a name, a model type, and the size of weights for each of: widths around the sixteen lanes and the
+/// Calls a macro with a name and a model type for each of: widths around the sixteen lanes and the
 /// tiles of the kernels, contexts of 1 to 8 tokens, vocabularies from the smallest to the largest, both inputs, heads and
 /// activations.
 macro_rules! for_every_shape {
@@ -25,6 +26,8 @@ macro_rules! for_every_shape {
         $test! { numbers_to_one: Mlp<Dense<8>, 64, Regression<1>, Relu> }
         $test! { numbers_to_numbers: Mlp<Dense<17>, 7, Regression<19>> }
         $test! { numbers_to_classes: Mlp<Dense<4>, 200, Softmax<10>, Relu> }
+        $test! { numbers_to_yes_or_no: Mlp<Dense<6>, 33, Binary> }
+        $test! { tokens_to_numbers_by_huber: Mlp<Tokens<9, 2, 3>, 16, Regression<3, Huber>, Relu> }
     };
 }
 pub(crate) use for_every_shape;
@@ -59,9 +62,15 @@ impl<const CLASSES: usize> RandomHead for Softmax<CLASSES> {
     }
 }
 
-impl<const OUTPUTS: usize> RandomHead for Regression<OUTPUTS> {
+impl<const OUTPUTS: usize, L: RegressionLoss> RandomHead for Regression<OUTPUTS, L> {
     fn draw(rng: &mut Random) -> [f32; OUTPUTS] {
         [(); OUTPUTS].map(|()| rng.number())
+    }
+}
+
+impl RandomHead for Binary {
+    fn draw(rng: &mut Random) -> bool {
+        rng.below(2) == 1
     }
 }
 
