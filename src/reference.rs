@@ -28,8 +28,8 @@ pub struct TensorGradient {
     /// The derivatives.
     pub values: DMatrix<f64>,
     /// The same sums taken over the absolute values of their terms: the scale of the rounding error that a sum in lower
-    /// precision may have. With p − y counted as p + y, 1 − h² as 1 + h² and h with the terms of its own sum, it covers the
-    /// cancellation in those too.
+    /// precision may have. With p − y counted as p + y, 1 − h² as 1 + h², and h and the error of a number with the terms of
+    /// their own sums, it covers the cancellation in those too.
     pub magnitudes: DMatrix<f64>,
 }
 
@@ -195,19 +195,33 @@ impl<M: Model> Reference<M> {
                 activate(network.activation, z)
             })
             .collect();
-        let outputs = self.tensor("output_weights").transpose()
-            * DVector::from_iterator(h.len(), h.iter().map(|h| h.value))
-            + self.tensor("output_bias").transpose();
+        let (weights, bias) = (self.tensor("output_weights"), self.tensor("output_bias"));
+        let outputs: Vec<Bounded> = (0..network.outputs)
+            .map(|k| {
+                let mut z = Bounded {
+                    value: bias[k],
+                    magnitude: bias[k].abs(),
+                };
+                for (n, h) in h.iter().enumerate() {
+                    z.value += weights[(n, k)] * h.value;
+                    z.magnitude += weights[(n, k)].abs() * h.magnitude;
+                }
+                z
+            })
+            .collect();
         let (loss, d_outputs) = match (network.head, batch.targets) {
             (HeadKind::Softmax, Targets::Classes(classes)) => {
-                cross_entropy(outputs.as_slice(), usize::from(classes[b]))
+                let logits: Vec<f64> = outputs.iter().map(|z| z.value).collect();
+                cross_entropy(&logits, usize::from(classes[b]))
             }
-            (HeadKind::Logistic, Targets::Classes(classes)) => logistic(outputs[0], classes[b]),
+            (HeadKind::Logistic, Targets::Classes(classes)) => {
+                logistic(outputs[0].value, classes[b])
+            }
             (HeadKind::SquaredError, Targets::Values(values)) => {
-                squared_error(outputs.as_slice(), &values[b * network.outputs..])
+                squared_error(&outputs, &values[b * network.outputs..])
             }
             (HeadKind::Huber, Targets::Values(values)) => {
-                huber(outputs.as_slice(), &values[b * network.outputs..])
+                huber(&outputs, &values[b * network.outputs..])
             }
             _ => unreachable!("a head type fixes its targets"),
         };
@@ -287,19 +301,22 @@ fn cross_entropy(z: &[f64], class: usize) -> (f64, Vec<Bounded>) {
 }
 
 /// Mean over the outputs of (z − y)², and its derivative.
-fn squared_error(z: &[f64], y: &[f32]) -> (f64, Vec<Bounded>) {
+fn squared_error(z: &[Bounded], y: &[f32]) -> (f64, Vec<Bounded>) {
     let count = z.len() as f64;
     let pairs = || z.iter().zip(y).map(|(&z, &y)| (z, f64::from(y)));
-    let loss = pairs().map(|(z, y)| (z - y) * (z - y)).sum::<f64>() / count;
+    let loss = pairs()
+        .map(|(z, y)| (z.value - y) * (z.value - y))
+        .sum::<f64>()
+        / count;
     let d_outputs = pairs().map(|(z, y)| Bounded {
-        value: 2.0 * (z - y) / count,
-        magnitude: 2.0 * (z.abs() + y.abs()) / count,
+        value: 2.0 * (z.value - y) / count,
+        magnitude: 2.0 * (z.magnitude + y.abs()) / count,
     });
     (loss, d_outputs.collect())
 }
 
 /// Mean over the outputs of Huber's loss with δ = 1, and its derivative.
-fn huber(z: &[f64], y: &[f32]) -> (f64, Vec<Bounded>) {
+fn huber(z: &[Bounded], y: &[f32]) -> (f64, Vec<Bounded>) {
     let count = z.len() as f64;
     let pairs = || z.iter().zip(y).map(|(&z, &y)| (z, f64::from(y)));
     let loss = |d: f64| {
@@ -310,11 +327,11 @@ fn huber(z: &[f64], y: &[f32]) -> (f64, Vec<Bounded>) {
         }
     };
     let d_outputs = pairs().map(|(z, y)| Bounded {
-        value: (z - y).clamp(-1.0, 1.0) / count,
-        magnitude: (z.abs() + y.abs()) / count,
+        value: (z.value - y).clamp(-1.0, 1.0) / count,
+        magnitude: (z.magnitude + y.abs()) / count,
     });
     (
-        pairs().map(|(z, y)| loss(z - y)).sum::<f64>() / count,
+        pairs().map(|(z, y)| loss(z.value - y)).sum::<f64>() / count,
         d_outputs.collect(),
     )
 }

@@ -120,7 +120,7 @@ impl<N: Shape> Kernel for BatchStep<'_, N> {
             match &mut task {
                 Task::Gradients { targets, gradients } => {
                     let targets = targets.slice(network, start, examples);
-                    total += f64::from(loss(simd, network, targets, examples, scale, outputs));
+                    total += loss(simd, network, targets, examples, scale, outputs);
                     backward(
                         simd,
                         layers,
@@ -133,7 +133,7 @@ impl<N: Shape> Kernel for BatchStep<'_, N> {
                 }
                 Task::Loss { targets } => {
                     let targets = targets.slice(network, start, examples);
-                    total += f64::from(loss(simd, network, targets, examples, scale, outputs));
+                    total += loss(simd, network, targets, examples, scale, outputs);
                 }
             }
         }

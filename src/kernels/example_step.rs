@@ -303,14 +303,14 @@ fn loss<S: Simd>(simd: S, network: Network, targets: Targets<'_>, z: &mut [[f32;
                 let d = *z - y;
                 if head == HeadKind::Huber {
                     let c = if d.abs() > 1.0 { 1.0 } else { d.abs() };
-                    sum += c * (d.abs() - 0.5 * c);
+                    sum += (c * mean) * (d.abs() - 0.5 * c);
                     *z = c.copysign(d) * mean;
                 } else {
-                    sum += d * d;
+                    sum += (d * mean) * d;
                     *z = (d + d) * mean;
                 }
             }
-            sum * mean
+            sum
         }
         _ => unreachable!("a head type fixes its targets"),
     }

@@ -5,10 +5,8 @@ use super::math::{exp, ln};
 use crate::network::{HeadKind, Network, Targets};
 use crate::simd::{LANES, Simd};
 
-/// Replaces `outputs[output][example]` by the gradient of the batch's mean loss, and returns the sum of the losses of
-/// this chunk's examples.
-///
-/// `scale` is one over the length of the batch. It is zero in the lanes beyond `examples`.
+/// Replaces `outputs[output][example]` by the gradient of the batch's mean loss, zero in the lanes beyond `examples`, and
+/// returns the sum of the losses of this chunk's examples. `scale` is one over the length of the batch.
 #[inline(always)]
 pub(crate) fn loss<S: Simd>(
     simd: S,
@@ -17,7 +15,7 @@ pub(crate) fn loss<S: Simd>(
     examples: usize,
     scale: f32,
     outputs: &mut [[f32; LANES]],
-) -> f32 {
+) -> f64 {
     let outputs = &mut outputs[..network.outputs * HALVES];
     let loss = match (network.head, targets) {
         (HeadKind::Softmax, Targets::Classes(classes)) => {
@@ -50,14 +48,16 @@ pub(crate) fn loss<S: Simd>(
 /// Losses of the examples of a chunk.
 type Losses = [[f32; LANES]; HALVES];
 
+/// Summed as fractions of a chunk, which costs no precision and cannot overflow where no loss does.
 #[inline(always)]
-fn sum<S: Simd>(simd: S, mut losses: Losses, examples: usize) -> f32 {
+fn sum<S: Simd>(simd: S, mut losses: Losses, examples: usize) -> f64 {
+    const FRACTION: f32 = 1.0 / CHUNK as f32;
     losses.as_flattened_mut()[examples..].fill(0.0);
-    let mut sum = simd.load(&losses[0]);
-    for half in &losses[1..] {
-        sum = simd.add(sum, simd.load(half));
+    let mut sum = simd.splat(0.0);
+    for half in &losses {
+        sum = simd.mul_add(simd.splat(FRACTION), simd.load(half), sum);
     }
-    simd.sum_lanes(sum)
+    f64::from(simd.sum_lanes(sum)) / f64::from(FRACTION)
 }
 
 /// Cross-entropy of the softmax, in nats:
@@ -178,10 +178,10 @@ fn regression<S: Simd>(
                 let size = simd.abs(d);
                 let c = simd.min(one, size); // NaN stays
                 let rest = simd.neg_mul_add(half_of, c, size);
-                losses[half] = simd.mul_add(c, rest, losses[half]);
+                losses[half] = simd.mul_add(simd.mul(c, mean), rest, losses[half]);
                 simd.mul(simd.with_sign(c, d), slope)
             } else {
-                losses[half] = simd.mul_add(d, d, losses[half]);
+                losses[half] = simd.mul_add(simd.mul(d, mean), d, losses[half]);
                 simd.mul(simd.add(d, d), slope)
             };
             simd.store(gradient, &mut z[half]);
@@ -189,7 +189,7 @@ fn regression<S: Simd>(
     }
     let mut stored: Losses = [[0.0; LANES]; HALVES];
     for half in 0..HALVES {
-        simd.store(simd.mul(losses[half], mean), &mut stored[half]);
+        simd.store(losses[half], &mut stored[half]);
     }
     stored
 }
