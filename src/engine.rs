@@ -5,11 +5,12 @@ use crate::error::Error;
 use crate::kernels::batch_step::{BatchStep, Task, Workspace};
 use crate::kernels::buffer::Buffer;
 use crate::kernels::example_step::{ExampleGradients, ExampleOutputs};
+use crate::kernels::finish::Finish;
 use crate::kernels::shape::Fixed;
-use crate::kernels::update::{CHAINS, Norm, Step, Update};
+use crate::kernels::update::{AllFinite, CHAINS, Norm, Step, Update};
 use crate::mlp::{Model, PredictionOf};
 use crate::network::{Batch, Inputs, Network, Targets, Tensor};
-use crate::optimizer::Optimizer;
+use crate::optimizer::{Optimizer, Sgd};
 use crate::simd::{Backend, LANES};
 
 /// Everything a model needs to be evaluated and differentiated.
@@ -22,6 +23,15 @@ pub(crate) struct Engine {
     /// What the optimizer keeps for each parameter; empty where it keeps less.
     moments: [Buffer; 2],
     workspace: Workspace,
+}
+
+/// How a batch is computed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Path {
+    /// Lanes over its examples.
+    Batch,
+    /// Lanes over neurons and outputs, for a single example.
+    Example,
 }
 
 impl Engine {
@@ -83,37 +93,82 @@ impl Engine {
 
     /// The mean loss of a checked batch of an `M`; its gradients stay in the engine.
     pub(crate) fn gradients<M: Model>(&mut self, batch: Batch<'_>) -> f32 {
-        run::<M>(
-            self.backend,
-            BatchStep {
-                shape: self.network,
-                parameters: self.parameters.vectors(),
-                examples: batch.len,
-                inputs: batch.inputs,
-                task: Task::Gradients {
-                    targets: batch.targets,
-                    gradients: self.gradients.vectors_mut(),
-                },
-                workspace: &mut self.workspace,
-            },
-        )
+        self.differentiate::<M>(batch, Path::Batch, None)
     }
 
-    /// The loss of one checked example of an `M`, on the path for single examples; its gradients stay in the engine.
-    pub(crate) fn example_gradients<M: Model>(
+    /// The loss of a checked batch of an `M`; in place of its gradients stays what they become: themselves, or what a step of
+    /// plain gradient descent at this rate makes of the parameters.
+    fn differentiate<M: Model>(
         &mut self,
-        inputs: Inputs<'_>,
-        targets: Targets<'_>,
+        batch: Batch<'_>,
+        path: Path,
+        descent: Option<f32>,
     ) -> f32 {
-        let gradients = ExampleGradients {
-            shape: self.network,
-            parameters: self.parameters.vectors(),
+        let Batch {
+            len,
             inputs,
             targets,
-            workspace: &mut self.workspace,
-            gradients: self.gradients.vectors_mut(),
-        };
-        run_example::<M>(self.backend, gradients)
+        } = batch;
+        let (shape, workspace) = (self.network, &mut self.workspace);
+        let (parameters, gradients) = (self.parameters.vectors(), self.gradients.vectors_mut());
+        let finish = descent.map_or(Finish::Gradient, |rate| Finish::Descent {
+            rate,
+            parameters,
+        });
+        match path {
+            Path::Batch => run::<M>(
+                self.backend,
+                BatchStep {
+                    shape,
+                    parameters,
+                    examples: len,
+                    inputs,
+                    task: Task::Gradients {
+                        targets,
+                        gradients,
+                        finish,
+                    },
+                    workspace,
+                },
+            ),
+            Path::Example => run_example::<M>(
+                self.backend,
+                ExampleGradients {
+                    shape,
+                    parameters,
+                    inputs,
+                    targets,
+                    workspace,
+                    finish,
+                    gradients,
+                },
+            ),
+        }
+    }
+
+    /// One step of an optimizer on a checked batch of an `M`, and the loss before it. On an error nothing has changed.
+    ///
+    /// Gradients whose norm is above `longest` are scaled to it first. Plain gradient descent without that is done as the
+    /// gradients come, beside the parameters; everything else is a pass of its own over all gradients.
+    pub(crate) fn step<M: Model>(
+        &mut self,
+        batch: Batch<'_>,
+        path: Path,
+        optimizer: Optimizer,
+        longest: Option<f32>,
+        steps: u64,
+    ) -> Result<f32, Error> {
+        if let (Optimizer::Sgd(Sgd { learning_rate }), None) = (optimizer, longest) {
+            let loss = self.differentiate::<M>(batch, path, Some(learning_rate));
+            let descended = AllFinite(self.gradients.vectors());
+            if loss.is_finite() && self.backend.run(descended) {
+                core::mem::swap(&mut self.parameters, &mut self.gradients);
+                return Ok(loss);
+            }
+        }
+        let loss = self.differentiate::<M>(batch, path, None);
+        self.update(optimizer, longest, loss, steps)?;
+        Ok(loss)
     }
 
     /// What the head of an `M` makes of one example, or its logits, on the path for single examples.
@@ -137,7 +192,7 @@ impl Engine {
     /// One step of an optimizer with the gradients computed last. On an error nothing has changed.
     ///
     /// Gradients whose norm is above `longest` are scaled to it first.
-    pub(crate) fn update(
+    fn update(
         &mut self,
         optimizer: Optimizer,
         longest: Option<f32>,

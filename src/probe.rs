@@ -8,18 +8,23 @@ use core::marker::PhantomData;
 use crate::kernels::batch_step::{CHUNK, HALVES, Workspace};
 use crate::kernels::buffer::Buffer;
 use crate::kernels::contract::Out;
+use crate::kernels::embedding::{gather, scatter};
+use crate::kernels::finish::Finish;
 use crate::kernels::heads::loss;
 use crate::kernels::math::tanh;
 use crate::kernels::products::{DHidden, DX, Hidden, Layers, OuterProducts, OutputsOf};
-use crate::kernels::shape::{Fixed, Inputs, Neurons, Shape};
+use crate::kernels::shape::{self, Fixed, Neurons, Shape};
 use crate::kernels::transpose::transpose;
+use crate::kernels::update::AllFinite;
 use crate::mlp::Model;
-use crate::network::{Network, Targets};
+use crate::network::{Inputs, Network, Targets};
 use crate::simd::{Backend, Kernel, LANES, Simd};
 
 /// One part of a training step on a chunk of 32 examples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
+    /// the embeddings of the tokens, feature by feature
+    Gather,
     /// h = tanh(b1 + W1ᵀ·x)
     Hidden,
     /// tanh alone, of as many vectors as `Hidden` has
@@ -38,11 +43,16 @@ pub enum Part {
     DHiddenWeights,
     /// `W1·d_z`
     DInput,
+    /// d_C
+    Scatter,
+    /// the test that all new parameters are finite
+    Check,
 }
 
 impl Part {
     /// All parts.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
+        Self::Gather,
         Self::Hidden,
         Self::Tanh,
         Self::Outputs,
@@ -52,6 +62,8 @@ impl Part {
         Self::DHidden,
         Self::DHiddenWeights,
         Self::DInput,
+        Self::Scatter,
+        Self::Check,
     ];
 
     /// Multiply-adds of the products in it, for one chunk.
@@ -62,7 +74,7 @@ impl Part {
         match self {
             Self::Hidden | Self::DHiddenWeights | Self::DInput => first,
             Self::Outputs | Self::DOutputWeights | Self::DHidden => second,
-            Self::Tanh | Self::Softmax | Self::Transposes => 0,
+            _ => 0,
         }
     }
 }
@@ -73,6 +85,7 @@ pub struct Probe<M> {
     parameters: Buffer,
     gradients: Buffer,
     workspace: Workspace,
+    tokens: Vec<u8>,
     model: PhantomData<fn() -> M>,
 }
 
@@ -90,6 +103,7 @@ impl<M: Model> Probe<M> {
             parameters: Buffer::zeroed(M::NETWORK.parameter_vectors()),
             gradients: Buffer::zeroed(M::NETWORK.parameter_vectors()),
             workspace: Workspace::new(M::NETWORK),
+            tokens: tokens(M::NETWORK),
             model: PhantomData,
         };
         let Workspace {
@@ -124,6 +138,15 @@ impl<M: Model> Probe<M> {
     }
 }
 
+/// Contexts of a chunk, a third of their tokens the same, as in names.
+fn tokens(network: Network) -> Vec<u8> {
+    let most = network.vocabulary().max(1);
+    let token = |i: usize| if i % 3 == 0 { 0 } else { i * 7 % most };
+    (0..CHUNK * network.input_width())
+        .map(|i| u8::try_from(token(i)).unwrap_or(u8::MAX))
+        .collect()
+}
+
 struct Run<'a, M> {
     probe: &'a mut Probe<M>,
     part: Part,
@@ -138,6 +161,7 @@ impl<M: Model> Kernel for Run<'_, M> {
             parameters,
             gradients,
             workspace,
+            tokens,
             ..
         } = self.probe;
         let shape = Fixed::<M>::SHAPE;
@@ -153,6 +177,19 @@ impl<M: Model> Kernel for Run<'_, M> {
         let (neurons, classes) = (network.hidden_vectors(), network.output_vectors());
         let halves = HALVES;
         match self.part {
+            Part::Gather => {
+                let (inputs, embedding) = (Inputs::Tokens(tokens), layers.embedding);
+                let (columns, x) = (columns.pairs_mut(), x.pairs_mut());
+                gather(
+                    simd,
+                    network,
+                    inputs,
+                    CHUNK,
+                    embedding.as_flattened(),
+                    columns,
+                    x,
+                );
+            }
             Part::Hidden => {
                 simd.call(Hidden {
                     layers,
@@ -196,6 +233,7 @@ impl<M: Model> Kernel for Run<'_, M> {
                         a,
                         d,
                         is_first: true,
+                        finish: Finish::Gradient,
                         weights,
                     });
                 }
@@ -207,7 +245,7 @@ impl<M: Model> Kernel for Run<'_, M> {
                 hidden: hidden.vectors_mut(),
             }),
             Part::DHiddenWeights => {
-                let (rows, a, d) = (Inputs(shape), x.rows(), columns.pairs());
+                let (rows, a, d) = (shape::Inputs(shape), x.rows(), columns.pairs());
                 for panel in 0..neurons.div_ceil(HALVES) {
                     let weights = weights(gradients, neurons, panel);
                     simd.call(OuterProducts {
@@ -215,6 +253,7 @@ impl<M: Model> Kernel for Run<'_, M> {
                         a,
                         d,
                         is_first: true,
+                        finish: Finish::Gradient,
                         weights,
                     });
                 }
@@ -226,6 +265,13 @@ impl<M: Model> Kernel for Run<'_, M> {
                     d_z: hidden.pairs(),
                     d_x: x.vectors_mut(),
                 });
+            }
+            Part::Scatter => {
+                let sums = gradients[..network.embedding_vectors()].as_flattened_mut();
+                scatter(simd, network, tokens, x.pairs(), columns.pairs_mut(), sums);
+            }
+            Part::Check => {
+                black_box(simd.call(AllFinite(gradients)));
             }
         }
     }

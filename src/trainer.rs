@@ -4,7 +4,7 @@ use core::slice::from_ref;
 
 use crate::architecture::Example;
 use crate::dataset::{Dataset, Minibatch};
-use crate::engine::Engine;
+use crate::engine::{Engine, Path};
 use crate::error::Error;
 use crate::mlp::{ExampleOf, Model, PredictionOf, TargetOf, batch, checked_batch, model_of};
 use crate::network::Batch;
@@ -98,7 +98,7 @@ impl<M: Model> Trainer<M> {
     /// [`Error::EmptyBatch`], [`Error::LengthMismatch`], [`Error::TokenOutOfRange`], [`Error::ClassOutOfRange`] or
     /// [`Error::NonFiniteData`] for a bad batch; [`Error::NonFiniteStep`] if the step would make the model non-finite.
     pub fn step(&mut self, inputs: &[ExampleOf<M>], targets: &[TargetOf<M>]) -> Result<f32, Error> {
-        self.step_checked(checked_batch::<M>(inputs, targets)?)
+        self.step_checked(checked_batch::<M>(inputs, targets)?, Path::Batch)
     }
 
     /// One step on a batch drawn from a [`Dataset`], whose examples were checked when the data set was made.
@@ -115,7 +115,7 @@ impl<M: Model> Trainer<M> {
         if !minibatch.limits().fit(M::NETWORK) {
             M::NETWORK.check(batch)?;
         }
-        self.step_checked(batch)
+        self.step_checked(batch, Path::Batch)
     }
 
     /// One step on one example, on a path of its own: lanes run over neurons and outputs, and nothing is padded to a batch.
@@ -128,19 +128,17 @@ impl<M: Model> Trainer<M> {
     /// As [`step`](Trainer::step).
     pub fn step_one(&mut self, input: &ExampleOf<M>, target: &TargetOf<M>) -> Result<f32, Error> {
         let batch = checked_batch::<M>(from_ref(input), from_ref(target))?;
-        let loss = self
-            .engine
-            .example_gradients::<M>(batch.inputs, batch.targets);
-        self.engine
-            .update(self.optimizer, self.longest_gradient, loss, self.steps)?;
-        self.steps += 1;
-        Ok(loss)
+        self.step_checked(batch, Path::Example)
     }
 
-    fn step_checked(&mut self, batch: Batch<'_>) -> Result<f32, Error> {
-        let loss = self.engine.gradients::<M>(batch);
-        self.engine
-            .update(self.optimizer, self.longest_gradient, loss, self.steps)?;
+    fn step_checked(&mut self, batch: Batch<'_>, path: Path) -> Result<f32, Error> {
+        let loss = self.engine.step::<M>(
+            batch,
+            path,
+            self.optimizer,
+            self.longest_gradient,
+            self.steps,
+        )?;
         self.steps += 1;
         Ok(loss)
     }

@@ -7,16 +7,17 @@
 //!
 //! The chunks add to one set of gradients in their order, so the working storage does not grow with the batch, and a
 //! gradient is one sequence of multiply-adds over all examples of the batch. Lanes beyond the last example compute on
-//! whatever an earlier chunk left there, up to the outputs, whose gradient is set to zero in them.
+//! zeros, up to the outputs, whose gradient is set to zero in them.
 
 use super::buffer::Buffer;
 use super::contract::Out;
-use super::embedding::{gather, scatter};
+use super::embedding::{PANEL, gather, scatter};
+use super::finish::Finish;
 use super::heads::loss;
 use super::products::{DHidden, DX, Hidden, Layers, OuterProducts, OutputsOf};
 use super::shape::{self, Count, Neurons, Shape};
 use super::transpose::transpose;
-use crate::network::{InputKind, Inputs, Network, Targets};
+use crate::network::{Inputs, Network, Targets};
 use crate::simd::{Kernel, LANES, Pair, Simd};
 
 /// Examples that are worked on together.
@@ -34,27 +35,28 @@ pub(crate) struct Workspace {
     pub(crate) hidden: Buffer,
     /// `[output][example]`: logits, later their gradient.
     pub(crate) outputs: Buffer,
-    /// `[example][feature]`: a panel of the gradient of the outputs or of the neurons.
+    /// `[example][feature]`: the inputs or their gradient in panels, or a panel of the gradient of outputs or neurons.
     pub(crate) columns: Buffer,
 }
 
 impl Workspace {
     pub(crate) fn new(network: Network) -> Self {
         Self {
-            x: Buffer::zeroed(network.inputs() * HALVES),
+            x: Buffer::zeroed(network.inputs().next_multiple_of(LANES) * HALVES),
             hidden: Buffer::zeroed(network.hidden_vectors() * LANES * HALVES),
             outputs: Buffer::zeroed(network.output_vectors() * LANES * HALVES),
-            columns: Buffer::zeroed(CHUNK * HALVES),
+            columns: Buffer::zeroed(network.inputs().div_ceil(PANEL) * CHUNK * HALVES),
         }
     }
 }
 
 /// What is wanted of a batch.
 pub(crate) enum Task<'a> {
-    /// The mean loss and, overwriting `gradients`, its derivative with respect to every parameter.
+    /// The mean loss and, overwriting `gradients`, its derivative with respect to every parameter, or what it becomes.
     Gradients {
         targets: Targets<'a>,
         gradients: &'a mut [[f32; LANES]],
+        finish: Finish<'a>,
     },
     /// The mean loss.
     Loss { targets: Targets<'a> },
@@ -118,18 +120,19 @@ impl<N: Shape> Kernel for BatchStep<'_, N> {
             forward(simd, layers, inputs, examples, workspace);
             let outputs = workspace.outputs.vectors_mut();
             match &mut task {
-                Task::Gradients { targets, gradients } => {
+                Task::Gradients {
+                    targets,
+                    gradients,
+                    finish,
+                } => {
                     let targets = targets.slice(network, start, examples);
                     total += loss(simd, network, targets, examples, scale, outputs);
-                    backward(
-                        simd,
-                        layers,
-                        inputs,
-                        examples,
-                        start == 0,
-                        workspace,
-                        gradients,
-                    );
+                    let is_last = start + examples == self.examples;
+                    let place = Place {
+                        is_first: start == 0,
+                        finish: if is_last { *finish } else { Finish::Gradient },
+                    };
+                    backward(simd, layers, inputs, examples, place, workspace, gradients);
                 }
                 Task::Loss { targets } => {
                     let targets = targets.slice(network, start, examples);
@@ -162,13 +165,19 @@ fn forward<S: Simd, N: Shape>(
 ) {
     let halves = examples.div_ceil(LANES);
     let Workspace {
-        x, hidden, outputs, ..
+        x,
+        hidden,
+        outputs,
+        columns,
     } = workspace;
     gather(
+        simd,
         layers.shape.get(),
         inputs,
+        examples,
         layers.embedding.as_flattened(),
-        x.rows_mut(),
+        columns.pairs_mut(),
+        x.pairs_mut(),
     );
     simd.call(Hidden {
         layers,
@@ -184,8 +193,16 @@ fn forward<S: Simd, N: Shape>(
     });
 }
 
-/// From the gradient of the outputs to those of all parameters, added to `gradients`, or written there if these are the
-/// first examples of a batch:
+/// A chunk's place in its batch.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    /// Whether its gradients are written, and not added to earlier ones.
+    is_first: bool,
+    /// What the sums of gradients then become: themselves, before the last chunk.
+    finish: Finish<'a>,
+}
+
+/// From the gradient of the outputs to those of all parameters, added to `gradients`:
 ///
 /// ```text
 /// d_W2 = Σ_b h_b ⊗ d_outputs_b     d_z = (W2·d_outputs) ∘ activation'(z)     d_W1 = Σ_b x_b ⊗ d_z_b     d_x = W1·d_z
@@ -196,7 +213,7 @@ fn backward<S: Simd, N: Shape>(
     layers: Layers<'_, N>,
     inputs: Inputs<'_>,
     examples: usize,
-    is_first: bool,
+    place: Place<'_>,
     workspace: &mut Workspace,
     gradients: &mut [[f32; LANES]],
 ) {
@@ -208,7 +225,9 @@ fn backward<S: Simd, N: Shape>(
     let (d_w1, d_b1) = d_first.split_at_mut(network.inputs() * network.hidden_vectors());
     let (d_w2, d_b2) = d_second.split_at_mut(network.hidden * network.output_vectors());
     let d_b2 = &mut d_b2[..network.output_vectors()]; // without what rounds the parameters up
-    if is_first {
+    let (finish_embedding, rest) = place.finish.split_at(network.embedding_vectors());
+    let (finish_first, finish_second) = rest.split_at(network.first_layer_vectors());
+    if place.is_first {
         for sums in [&mut *d_embedding, d_b1, d_b2] {
             sums.as_flattened_mut().fill(0.0);
         }
@@ -222,7 +241,7 @@ fn backward<S: Simd, N: Shape>(
     let columns = columns.pairs_mut();
     let mut panel = Columns {
         examples,
-        is_first,
+        is_first: place.is_first,
         columns,
     };
 
@@ -231,6 +250,7 @@ fn backward<S: Simd, N: Shape>(
         Neurons(shape),
         hidden.rows(),
         outputs.pairs(),
+        finish_second,
         d_w2,
         d_b2,
     );
@@ -245,13 +265,12 @@ fn backward<S: Simd, N: Shape>(
         shape::Inputs(shape),
         x.rows(),
         hidden.pairs(),
+        finish_first,
         d_w1,
         d_b1,
     );
 
-    if let (Inputs::Tokens(tokens), InputKind::Tokens { context, embed, .. }) =
-        (inputs, network.input)
-    {
+    if let Inputs::Tokens(tokens) = inputs {
         simd.call(DX {
             layers,
             halves,
@@ -259,12 +278,14 @@ fn backward<S: Simd, N: Shape>(
             d_x: x.vectors_mut(),
         });
         scatter(
+            simd,
+            network,
             tokens,
-            context,
-            embed,
-            x.rows(),
+            x.pairs(),
+            panel.columns,
             d_embedding.as_flattened_mut(),
         );
+        finish_embedding.replace(simd, d_embedding);
     }
 }
 
@@ -286,10 +307,12 @@ impl Columns<'_> {
         rows: R,
         a: &[[f32; CHUNK]],
         d: &[Pair],
+        finish: Finish<'_>,
         d_weights: &mut [[f32; LANES]],
         d_bias: &mut [[f32; LANES]],
     ) {
         let stride = d_bias.len();
+        let (finish_weights, finish_bias) = finish.split_at(rows.get() * stride);
         let panels = d.chunks(HALVES * LANES).zip(d_bias.chunks_mut(HALVES));
         for (panel, (d, d_bias)) in panels.enumerate() {
             let cols = d_bias.len();
@@ -299,6 +322,7 @@ impl Columns<'_> {
                 a,
                 d: &self.columns[..self.examples],
                 is_first: self.is_first,
+                finish: finish_weights.split_at(panel * HALVES).1,
                 weights: Out {
                     vectors: &mut d_weights[panel * HALVES..],
                     stride,
@@ -306,5 +330,6 @@ impl Columns<'_> {
                 },
             });
         }
+        finish_bias.replace(simd, d_bias);
     }
 }

@@ -124,8 +124,8 @@ impl Scalars for ByColumn<'_> {
 pub(crate) trait Epilogue: Copy {
     /// The value that the sum starts from.
     fn init<S: Simd>(self, simd: S, row: usize, out: &[f32; LANES]) -> S::Vector;
-    /// Stores the sum.
-    fn finish<S: Simd>(self, simd: S, sum: S::Vector, out: &mut [f32; LANES]);
+    /// Stores the sum, that of this vector of all of `out`.
+    fn finish<S: Simd>(self, simd: S, vector: usize, sum: S::Vector, out: &mut [f32; LANES]);
 }
 
 /// The place of a contraction's results.
@@ -217,7 +217,8 @@ fn tile<S: Simd, const ROWS: usize, const COLS: usize>(
     a.accumulate(simd, row, b, col, &mut tile);
     for r in 0..ROWS {
         for c in 0..COLS {
-            epilogue.finish(simd, tile[r][c], &mut out[r * out_stride + c]);
+            let vector = (row + r) * out_stride + col + c;
+            epilogue.finish(simd, vector, tile[r][c], &mut out[r * out_stride + c]);
         }
     }
 }

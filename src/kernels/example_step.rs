@@ -6,6 +6,7 @@
 //! that of a batch of one, but it is the same on every backend.
 
 use super::batch_step::Workspace;
+use super::finish::Finish;
 use super::math::{exp, ln};
 use super::products::{Layers, activate, differentiate};
 use super::shape::Shape;
@@ -77,7 +78,8 @@ pub(crate) struct ExampleGradients<'a, N> {
     pub(crate) inputs: Inputs<'a>,
     pub(crate) targets: Targets<'a>,
     pub(crate) workspace: &'a mut Workspace,
-    /// Overwritten.
+    pub(crate) finish: Finish<'a>,
+    /// Overwritten by the gradients, or by what they become.
     pub(crate) gradients: &'a mut [[f32; LANES]],
 }
 
@@ -89,6 +91,7 @@ impl<'a, N> ExampleGradients<'a, N> {
             inputs,
             targets,
             workspace,
+            finish,
             gradients,
             ..
         } = self;
@@ -98,6 +101,7 @@ impl<'a, N> ExampleGradients<'a, N> {
             inputs,
             targets,
             workspace,
+            finish,
             gradients,
         }
     }
@@ -121,8 +125,24 @@ impl<N: Shape> Kernel for ExampleGradients<'_, N> {
         let loss = loss(simd, network, self.targets, d_outputs);
 
         let (d_w1, d_b1) = d_first.split_at_mut(network.inputs() * network.hidden_vectors());
-        second_layer(simd, layers, hidden, d_outputs, d_w2, d_b1);
-        first_layer(simd, layers, self.inputs, d_b1, d_w1, d_embedding);
+        let (finish_embedding, rest) = self.finish.split_at(network.embedding_vectors());
+        let (finish_first, finish_second) = rest.split_at(network.first_layer_vectors());
+        second_layer(simd, layers, hidden, d_outputs, finish_second, d_w2, d_b1);
+        first_layer(
+            simd,
+            layers,
+            self.inputs,
+            d_b1,
+            finish_first,
+            d_w1,
+            d_embedding,
+        );
+        finish_embedding.replace(simd, d_embedding);
+        finish_first.split_at(d_w1.len()).1.replace(simd, d_b1);
+        finish_second
+            .split_at(d_w2.len())
+            .1
+            .replace(simd, d_outputs);
         loss
     }
 }
@@ -323,6 +343,7 @@ fn second_layer<S: Simd, N: Shape>(
     layers: Layers<'_, N>,
     hidden: &[[f32; LANES]],
     d_outputs: &[[f32; LANES]],
+    finish: Finish<'_>,
     d_w2: &mut [[f32; LANES]],
     d_z: &mut [[f32; LANES]],
 ) {
@@ -332,17 +353,18 @@ fn second_layer<S: Simd, N: Shape>(
     let groups = rows
         .zip(d_w2.chunks_mut(LANES * stride))
         .zip(d_z.iter_mut().zip(hidden));
-    for ((rows, d_rows), (d_z, h)) in groups {
+    for (group, ((rows, d_rows), (d_z, h))) in groups.enumerate() {
         let mut products = [simd.splat(0.0); LANES];
         let rows = rows
             .chunks_exact(stride)
             .zip(d_rows.chunks_exact_mut(stride));
-        for ((row, d_row), (product, &h)) in rows.zip(products.iter_mut().zip(h)) {
+        for (n, ((row, d_row), (product, &h))) in rows.zip(products.iter_mut().zip(h)).enumerate() {
             let h = simd.splat(h);
+            let start = (group * LANES + n) * stride;
             for v in 0..stride {
                 let d = simd.load(&d_outputs[v]);
                 *product = simd.mul_add(simd.load(&row[v]), d, *product);
-                simd.store(simd.mul(h, d), &mut d_row[v]);
+                simd.store(finish.apply(simd, start + v, simd.mul(h, d)), &mut d_row[v]);
             }
         }
         let d_h = simd.sum_lanes_of_rows(products);
@@ -360,6 +382,7 @@ fn first_layer<S: Simd, N: Shape>(
     layers: Layers<'_, N>,
     inputs: Inputs<'_>,
     d_z: &[[f32; LANES]],
+    finish: Finish<'_>,
     d_w1: &mut [[f32; LANES]],
     d_embedding: &mut [[f32; LANES]],
 ) {
@@ -373,12 +396,17 @@ fn first_layer<S: Simd, N: Shape>(
         .zip(d_w1.chunks_exact_mut(stride));
     for place in 0..pieces(network) {
         let x = piece(network, inputs, layers.embedding.as_flattened(), place);
+        let x_len = x.len();
         for (d, (&x, (row, d_row))) in x.iter().zip(&mut rows).enumerate() {
+            let input = place * x_len + d;
             let x = simd.splat(x);
             let mut d_x = simd.splat(0.0);
             for v in 0..stride {
                 let d_z = simd.load(&d_z[v]);
-                simd.store(simd.mul(x, d_z), &mut d_row[v]);
+                simd.store(
+                    finish.apply(simd, input * stride + v, simd.mul(x, d_z)),
+                    &mut d_row[v],
+                );
                 d_x = simd.mul_add(simd.load(&row[v]), d_z, d_x);
             }
             if let (Inputs::Tokens(tokens), InputKind::Tokens { embed, .. }) =

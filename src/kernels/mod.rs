@@ -9,6 +9,7 @@ pub(crate) mod buffer;
 pub(crate) mod contract;
 pub(crate) mod embedding;
 pub(crate) mod example_step;
+pub(crate) mod finish;
 pub(crate) mod heads;
 pub(crate) mod math;
 pub(crate) mod products;

@@ -5,6 +5,7 @@
 
 use super::batch_step::{CHUNK, HALVES};
 use super::contract::{ByColumn, ByRow, Epilogue, Out, by_example, contract};
+use super::finish::Finish;
 use super::math::tanh;
 use super::shape::{Count, Inputs, Neurons, Outputs, Shape};
 use crate::network::ActivationKind;
@@ -184,12 +185,13 @@ impl<N: Shape> Kernel for DX<'_, N> {
 }
 
 /// The gradient of a panel of a layer's weights, from the layer's inputs `a[row][example]` and the gradient `d[example]` of
-/// its sums: `weights[row] += Σ_b a[row][b] · d[b]`, or `=` for the first examples of a batch.
+/// its sums: `weights[row] += Σ_b a[row][b] · d[b]`, or `=` for the first examples of a batch, and then what it becomes.
 pub(crate) struct OuterProducts<'a, R> {
     pub(crate) rows: R,
     pub(crate) a: &'a [[f32; CHUNK]],
     pub(crate) d: &'a [Pair],
     pub(crate) is_first: bool,
+    pub(crate) finish: Finish<'a>,
     pub(crate) weights: Out<'a>,
 }
 
@@ -200,6 +202,7 @@ impl<R: Count> Kernel for OuterProducts<'_, R> {
     fn run<S: Simd>(self, simd: S) {
         let epilogue = Added {
             is_first: self.is_first,
+            finish: self.finish,
         };
         contract(
             simd,
@@ -223,19 +226,20 @@ impl Epilogue for Plain {
     }
 
     #[inline(always)]
-    fn finish<S: Simd>(self, simd: S, sum: S::Vector, out: &mut [f32; LANES]) {
+    fn finish<S: Simd>(self, simd: S, _vector: usize, sum: S::Vector, out: &mut [f32; LANES]) {
         simd.store(sum, out);
     }
 }
 
-/// `out = out + Σ`, the earlier value first in the sum; or `out = Σ`.
+/// `out = finish(out + Σ)`, the earlier value first in the sum; or `out = finish(Σ)`.
 #[derive(Clone, Copy)]
-struct Added {
+struct Added<'a> {
     /// Whether there is no earlier value.
     is_first: bool,
+    finish: Finish<'a>,
 }
 
-impl Epilogue for Added {
+impl Epilogue for Added<'_> {
     #[inline(always)]
     fn init<S: Simd>(self, simd: S, _row: usize, out: &[f32; LANES]) -> S::Vector {
         if self.is_first {
@@ -246,8 +250,8 @@ impl Epilogue for Added {
     }
 
     #[inline(always)]
-    fn finish<S: Simd>(self, simd: S, sum: S::Vector, out: &mut [f32; LANES]) {
-        simd.store(sum, out);
+    fn finish<S: Simd>(self, simd: S, vector: usize, sum: S::Vector, out: &mut [f32; LANES]) {
+        simd.store(self.finish.apply(simd, vector, sum), out);
     }
 }
 
@@ -262,7 +266,7 @@ impl Epilogue for Biased<'_> {
     }
 
     #[inline(always)]
-    fn finish<S: Simd>(self, simd: S, sum: S::Vector, out: &mut [f32; LANES]) {
+    fn finish<S: Simd>(self, simd: S, _vector: usize, sum: S::Vector, out: &mut [f32; LANES]) {
         simd.store(sum, out);
     }
 }
@@ -281,7 +285,7 @@ impl Epilogue for Activated<'_> {
     }
 
     #[inline(always)]
-    fn finish<S: Simd>(self, simd: S, sum: S::Vector, out: &mut [f32; LANES]) {
+    fn finish<S: Simd>(self, simd: S, _vector: usize, sum: S::Vector, out: &mut [f32; LANES]) {
         let h = activate(simd, self.activation, sum);
         simd.store(h, out);
     }
@@ -300,7 +304,7 @@ impl Epilogue for Differentiated {
     }
 
     #[inline(always)]
-    fn finish<S: Simd>(self, simd: S, sum: S::Vector, out: &mut [f32; LANES]) {
+    fn finish<S: Simd>(self, simd: S, _vector: usize, sum: S::Vector, out: &mut [f32; LANES]) {
         let d_z = differentiate(simd, self.activation, simd.load(out), sum);
         simd.store(d_z, out);
     }

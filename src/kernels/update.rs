@@ -45,7 +45,7 @@ pub(crate) struct Update<'a> {
 
 /// Vectors that are updated together: independent chains for the test for finite numbers, since one chain would be as slow
 /// as the latency of its additions. Padded parameters are a multiple of as many vectors.
-pub(crate) const CHAINS: usize = 4;
+pub(crate) const CHAINS: usize = 8;
 
 impl Kernel for Update<'_> {
     /// Whether every new value is finite, and so was written.
@@ -96,15 +96,10 @@ fn update<S: Simd, const MOMENTS: usize>(
     let (groups, _) = parameters.as_chunks_mut::<CHAINS>();
     let (gradients, _) = gradients.as_chunks::<CHAINS>();
     let zero = simd.splat(0.0);
-    // Zero times a finite number is zero, and anything else is NaN: one multiply-add a vector finds either.
     let mut finite = [zero; CHAINS];
     for is_writing in [false, true] {
-        if is_writing {
-            let [a, b, c, d] = finite;
-            let sum = simd.sum_lanes(simd.add(simd.add(a, b), simd.add(c, d)));
-            if sum != 0.0 {
-                return false; // as NaN is
-            }
+        if is_writing && !all_zero(simd, finite) {
+            return false;
         }
         for (group, (parameters, gradients)) in groups.iter_mut().zip(gradients).enumerate() {
             for chain in 0..CHAINS {
@@ -283,6 +278,34 @@ impl<S: Simd> Rule<S, 2> for AdamWRule<S::Vector> {
             [first, second],
         )
     }
+}
+
+/// Whether all numbers are finite.
+pub(crate) struct AllFinite<'a>(pub(crate) &'a [[f32; LANES]]);
+
+impl Kernel for AllFinite<'_> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) -> bool {
+        let zero = simd.splat(0.0);
+        let mut finite = [zero; CHAINS];
+        for group in self.0.as_chunks::<CHAINS>().0 {
+            for chain in 0..CHAINS {
+                finite[chain] = simd.mul_add(simd.load(&group[chain]), zero, finite[chain]);
+            }
+        }
+        all_zero(simd, finite)
+    }
+}
+
+/// Zero times a finite number is zero, and anything else is NaN: one multiply-add a vector finds either.
+#[inline(always)]
+fn all_zero<S: Simd>(simd: S, products: [S::Vector; CHAINS]) -> bool {
+    let sum = products
+        .into_iter()
+        .fold(simd.splat(0.0), |a, b| simd.add(a, b));
+    simd.sum_lanes(sum) == 0.0
 }
 
 /// The Euclidean norm of all gradients: m · √Σ(g / m)² with m the largest |g|, so that it overflows only if it must.
