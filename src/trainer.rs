@@ -123,7 +123,7 @@ impl<M: Model> Trainer<M> {
     /// [`Error::EmptyBatch`], [`Error::LengthMismatch`], [`Error::TokenOutOfRange`], [`Error::ClassOutOfRange`] or
     /// [`Error::NonFiniteData`] for a bad batch; [`Error::NonFiniteStep`] if the step would make the model non-finite.
     pub fn step(&mut self, inputs: &[ExampleOf<M>], targets: &[TargetOf<M>]) -> Result<f32, Error> {
-        self.step_checked(checked_batch::<M>(inputs, targets)?)
+        self.step_checked(self.optimizer, checked_batch::<M>(inputs, targets)?)
     }
 
     /// One step on a batch drawn from a [`Dataset`], whose examples were checked when the data set was made.
@@ -136,11 +136,20 @@ impl<M: Model> Trainer<M> {
         &mut self,
         minibatch: &Minibatch<ExampleOf<M>, TargetOf<M>>,
     ) -> Result<f32, Error> {
+        self.step_batch_by(self.optimizer, minibatch)
+    }
+
+    /// As [`step_batch`](Trainer::step_batch), by an optimizer of the same kind with another learning rate.
+    pub(crate) fn step_batch_by(
+        &mut self,
+        optimizer: Optimizer,
+        minibatch: &Minibatch<ExampleOf<M>, TargetOf<M>>,
+    ) -> Result<f32, Error> {
         let batch = batch(minibatch.inputs(), minibatch.targets())?;
         if !minibatch.limits().fit(M::NETWORK) {
             M::NETWORK.check(batch)?;
         }
-        self.step_checked(batch)
+        self.step_checked(optimizer, batch)
     }
 
     /// One step on one example, on a path of its own: lanes run over neurons and outputs, and nothing is padded to a batch.
@@ -156,16 +165,18 @@ impl<M: Model> Trainer<M> {
         let loss = self
             .engine
             .example_gradients::<M>(batch.inputs, batch.targets);
-        self.engine
-            .update(self.optimizer, self.clipping, loss, self.steps)?;
-        self.steps += 1;
-        Ok(loss)
+        self.update(self.optimizer, loss)
     }
 
-    fn step_checked(&mut self, batch: Batch<'_>) -> Result<f32, Error> {
+    fn step_checked(&mut self, optimizer: Optimizer, batch: Batch<'_>) -> Result<f32, Error> {
         let loss = self.engine.gradients::<M>(batch);
+        self.update(optimizer, loss)
+    }
+
+    /// Ends a step whose gradients are in the engine; gives its loss.
+    fn update(&mut self, optimizer: Optimizer, loss: f32) -> Result<f32, Error> {
         self.engine
-            .update(self.optimizer, self.clipping, loss, self.steps)?;
+            .update(optimizer, self.clipping, loss, self.steps)?;
         self.steps += 1;
         Ok(loss)
     }
@@ -180,7 +191,11 @@ impl<M: Model> Trainer<M> {
         if !dataset.limits().fit(M::NETWORK) {
             M::NETWORK.check(batch)?;
         }
-        Ok(self.engine.loss::<M>(batch))
+        Ok(self.evaluate_checked(batch))
+    }
+
+    pub(crate) fn evaluate_checked(&mut self, batch: Batch<'_>) -> f32 {
+        self.engine.loss::<M>(batch)
     }
 
     /// Class probabilities, or numbers, for one input. A [`Predictor`](crate::Predictor) does the same through `&self` and
@@ -204,6 +219,12 @@ impl<M: Model> Trainer<M> {
         let inputs = ExampleOf::<M>::flatten(from_ref(input));
         M::NETWORK.check_inputs(inputs)?;
         Ok(self.engine.example_outputs::<M>(inputs, false))
+    }
+
+    /// The optimizer, with the learning rate that was set last.
+    #[must_use]
+    pub fn optimizer(&self) -> Optimizer {
+        self.optimizer
     }
 
     /// The model as it is now.

@@ -4,9 +4,16 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod fit;
 mod resume;
+mod schedule;
+mod stopping;
 
-use fused_mlp::{AdamW, Momentum, Optimizer, Sgd};
+use fused_mlp::{AdamW, Model, Momentum, Optimizer, Sgd, TrainingState};
+
+use support::bits_of;
+
+const REGRESSIONS: &str = "tests/proptest-regressions/training.txt";
 
 /// One optimizer of each kind, and with Nesterov's look ahead.
 fn optimizers() -> [Optimizer; 4] {
@@ -24,4 +31,10 @@ fn optimizers() -> [Optimizer; 4] {
         .into(),
         AdamW::new(0.01).into(),
     ]
+}
+
+/// The bits of everything that a state has numbers of.
+fn bits<M: Model>(state: &TrainingState<M>) -> Vec<Vec<u32>> {
+    let moments = state.moments.iter().map(bits_of);
+    moments.chain([bits_of(&state.model)]).collect()
 }

@@ -8,11 +8,9 @@ use fused_mlp::{
 };
 use proptest::prelude::*;
 
-use crate::optimizers;
+use crate::support::config;
 use crate::support::shapes::{Case, Numbers, RandomHead, RandomInput, for_every_shape};
-use crate::support::{bits_of, config};
-
-const REGRESSIONS: &str = "tests/proptest-regressions/training.txt";
+use crate::{REGRESSIONS, bits, optimizers};
 
 /// Steps of the unbroken runs: some on batches, some on one example.
 const STEPS: usize = 12;
@@ -30,12 +28,6 @@ fn step<I: RandomInput, const HIDDEN: usize, O: RandomHead, A: Activation>(
         trainer.step(&case.inputs, &case.targets)
     }
     .map(f32::to_bits)
-}
-
-/// The bits of everything that a state has numbers of.
-fn bits<M: Model>(state: &TrainingState<M>) -> Vec<Vec<u32>> {
-    let moments = state.moments.iter().map(bits_of);
-    moments.chain([bits_of(&state.model)]).collect()
 }
 
 macro_rules! continued_runs_equal_unbroken_ones {
