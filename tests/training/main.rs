@@ -1,10 +1,14 @@
 //! Whole runs: what an update rule, a schedule, a stop and a new start do to them.
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
+#[path = "../common/mod.rs"]
+#[expect(dead_code, reason = "nothing here needs names or digests")]
+mod common;
 #[path = "../support/mod.rs"]
 mod support;
 
 mod fit;
+mod pytorch;
 mod resume;
 mod schedule;
 mod stopping;
