@@ -264,3 +264,6 @@ pub(crate) fn predict<M: Model>(
         run_any(backend, outputs.with_shape(network));
     }
 }
+
+#[cfg(test)]
+mod tests;
