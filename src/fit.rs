@@ -48,7 +48,8 @@ pub struct Fitted {
 impl<M: Model> Trainer<M> {
     /// Draws a batch and takes a step on it, again and again, and calls `after_step` after each, which may end the run.
     ///
-    /// Without a schedule it is the loop of [`Dataset::draw`] and [`step_batch`](Trainer::step_batch), with the same bits.
+    /// On a [`constant`](crate::schedule::constant) schedule it is the loop of [`Dataset::draw`] and
+    /// [`step_batch`](Trainer::step_batch), with the same bits.
     /// The optimizer keeps its own rate, which the schedule multiplies; and the schedule goes by
     /// [`steps`](Trainer::steps), so a second call, and a [resumed](Trainer::resume) run, go on where the first ended.
     /// Steps allocate nothing.
