@@ -1,5 +1,8 @@
 //! A trainer's state as plain data: what a program keeps to go on with a training run later.
 
+use alloc::vec;
+use alloc::vec::Vec;
+
 use crate::error::Error;
 use crate::mlp::Model;
 use crate::optimizer::{Optimizer, check_clipping};
