@@ -9,8 +9,9 @@ use crate::kernels::finish::Finish;
 use crate::kernels::shape::Fixed;
 use crate::kernels::update::{AllFinite, CHAINS, Norm, Step, Update};
 use crate::mlp::{Model, PredictionOf};
-use crate::network::{Batch, Inputs, Network, Targets, Tensor};
+use crate::network::{Batch, Inputs, Network, Tensor};
 use crate::optimizer::{Optimizer, Sgd};
+use crate::padding::{checked_and_padded, padded, unpadded};
 use crate::simd::{Backend, LANES};
 
 /// Everything a model needs to be evaluated and differentiated.
@@ -42,17 +43,17 @@ impl Engine {
         Ok(Self {
             network,
             backend,
-            parameters: padded(model)?,
+            parameters: checked_and_padded(model)?,
             gradients: Buffer::zeroed(vectors),
             moments: [Buffer::zeroed(0), Buffer::zeroed(0)],
             workspace: Workspace::new(network),
         })
     }
 
-    /// Makes room for what an optimizer keeps.
-    pub(crate) fn set_moments(&mut self, count: usize) {
-        for moment in &mut self.moments[..count] {
-            *moment = Buffer::zeroed(self.network.parameter_vectors());
+    /// Takes over what an optimizer keeps, at most two numbers for each parameter.
+    pub(crate) fn set_moments<M: Model>(&mut self, moments: &[M]) {
+        for (buffer, moment) in self.moments.iter_mut().zip(moments) {
+            *buffer = padded(moment);
         }
     }
 
@@ -64,14 +65,20 @@ impl Engine {
         self.backend = backend;
     }
 
-    /// Copies one tensor's parameters out, row-major.
-    pub(crate) fn store_parameters(&self, tensor: Tensor, values: &mut [f32]) {
-        unpad(self.parameters.floats(), tensor, values);
+    /// The model with these parameters.
+    pub(crate) fn model<M: Model>(&self) -> M {
+        unpadded(&self.parameters)
     }
 
-    /// Copies one tensor's gradients out, row-major.
-    pub(crate) fn store_gradients(&self, tensor: Tensor, values: &mut [f32]) {
-        unpad(self.gradients.floats(), tensor, values);
+    /// The gradients computed last, in a model's shape.
+    pub(crate) fn last_gradients<M: Model>(&self) -> M {
+        unpadded(&self.gradients)
+    }
+
+    /// What the optimizer keeps, each in a model's shape.
+    pub(crate) fn moments<M: Model>(&self) -> Vec<M> {
+        let kept = self.moments.iter().filter(|kept| !kept.floats().is_empty());
+        kept.map(unpadded).collect()
     }
 
     /// The mean loss of a checked batch, or data set, of an `M`.
@@ -148,17 +155,17 @@ impl Engine {
 
     /// One step of an optimizer on a checked batch of an `M`, and the loss before it. On an error nothing has changed.
     ///
-    /// Gradients whose norm is above `longest` are scaled to it first. Plain gradient descent without that is done as the
+    /// Gradients whose norm is above `clipping` are scaled to it first. Plain gradient descent without that is done as the
     /// gradients come, beside the parameters; everything else is a pass of its own over all gradients.
     pub(crate) fn step<M: Model>(
         &mut self,
         batch: Batch<'_>,
         path: Path,
         optimizer: Optimizer,
-        longest: Option<f32>,
+        clipping: Option<f32>,
         steps: u64,
     ) -> Result<f32, Error> {
-        if let (Optimizer::Sgd(Sgd { learning_rate }), None) = (optimizer, longest) {
+        if let (Optimizer::Sgd(Sgd { learning_rate }), None) = (optimizer, clipping) {
             let loss = self.differentiate::<M>(batch, path, Some(learning_rate));
             let descended = AllFinite(self.gradients.vectors());
             if loss.is_finite() && self.backend.run(descended) {
@@ -167,7 +174,7 @@ impl Engine {
             }
         }
         let loss = self.differentiate::<M>(batch, path, None);
-        self.update(optimizer, longest, loss, steps)?;
+        self.update(optimizer, clipping, loss, steps)?;
         Ok(loss)
     }
 
@@ -191,15 +198,15 @@ impl Engine {
 
     /// One step of an optimizer with the gradients computed last. On an error nothing has changed.
     ///
-    /// Gradients whose norm is above `longest` are scaled to it first.
+    /// Gradients whose norm is above `clipping` are scaled to it first.
     fn update(
         &mut self,
         optimizer: Optimizer,
-        longest: Option<f32>,
+        clipping: Option<f32>,
         loss: f32,
         step: u64,
     ) -> Result<(), Error> {
-        let scale = longest.map_or(1.0, |longest| self.clip(longest));
+        let scale = clipping.map_or(1.0, |norm| self.clip(norm));
         let rule = Step::of(optimizer, step + 1, scale);
         let update = Update {
             step: rule,
@@ -313,36 +320,5 @@ pub(crate) fn predict<M: Model>(
     }
 }
 
-/// A model's parameters in padded storage, if all are finite.
-pub(crate) fn padded<M: Model>(model: &M) -> Result<Buffer, Error> {
-    let mut buffer = Buffer::zeroed(M::NETWORK.parameter_vectors());
-    let mut tensors = M::NETWORK.tensors();
-    let mut result = Ok(());
-    model.visit(&mut |_, values| {
-        if let (Some(tensor), Ok(())) = (tensors.next(), &result) {
-            result = pad(buffer.floats_mut(), tensor, values);
-        }
-    });
-    result.map(|()| buffer)
-}
-
-fn pad(padded: &mut [f32], tensor: Tensor, values: &[f32]) -> Result<(), Error> {
-    for (row, values) in values.chunks_exact(tensor.columns).enumerate() {
-        if let Some(column) = values.iter().position(|value| !value.is_finite()) {
-            return Err(Error::NonFiniteParameter {
-                tensor: tensor.name,
-                row,
-                column,
-                value: values[column],
-            });
-        }
-        padded[tensor.start + row * tensor.stride..][..tensor.columns].copy_from_slice(values);
-    }
-    Ok(())
-}
-
-fn unpad(padded: &[f32], tensor: Tensor, values: &mut [f32]) {
-    for (row, values) in values.chunks_exact_mut(tensor.columns).enumerate() {
-        values.copy_from_slice(&padded[tensor.start + row * tensor.stride..][..tensor.columns]);
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -30,10 +30,40 @@
 //! |---|---|
 //! | models | [`Mlp`] of [`Tokens`] or [`Dense`], a hidden width, [`Softmax`], [`Regression`] or [`Binary`], [`Tanh`] or [`Relu`] |
 //! | training | [`Trainer::step`] on batches, [`Trainer::step_one`] on one example; [`Sgd`], [`Momentum`], [`AdamW`]; clipping |
+//! | whole runs | [`Trainer::fit`], [`schedule`], [`EarlyStopping`]; [`TrainingState`] to go on later |
 //! | prediction | [`Predictor`], [`sample`] |
 //! | data | [`Corpus`], [`Vocabulary`], [`Dataset`], [`Minibatch`] |
 //! | checks | [`gradcheck`] against the [`reference`](mod@reference) in `f64`, and it against finite differences |
 //! | replays | [`replay`]: the generators of PyTorch, JAX and Python, bit for bit |
+//!
+//! # Whole runs
+//!
+//! [`Trainer::fit`] draws the batches, follows a learning-rate schedule, and tells the program of every step, so that it can
+//! show its own progress, keep the best model, or end the run:
+//!
+//! ```
+//! use fused_mlp::schedule::{cosine, warm_up};
+//! use fused_mlp::*;
+//!
+//! let names = Corpus::sample().split(42)?;
+//! let train = names.train.windows::<3>(&Vocabulary::lowercase())?;
+//! let dev = names.dev.windows::<3>(&Vocabulary::lowercase())?;
+//! let mut rng = Xoshiro256PlusPlus::seed_from_u64(42);
+//! let mut trainer = Trainer::new(NameModel::fan_in_scaled(&mut rng), AdamW::new(0.01))?;
+//!
+//! let schedule = |step| warm_up(step, 100, 0.1) * cosine(step, 2_000, 0.0);
+//! let plateau = Plateau { every: 200, patience: 3, improvement: 0.0 };
+//! let mut stopping = EarlyStopping::new(&dev, plateau)?;
+//! let fit = Fit { steps: 2_000, batch: 32, schedule };
+//! trainer.fit(&train, fit, &mut rng, |progress| stopping.check(progress.trainer))?;
+//! assert!(stopping.best().is_some_and(|best| best.loss < 2.5)); // nats
+//!
+//! // All that a later run needs to go on with the same bits.
+//! let (state, generator) = (trainer.state(), rng.state());
+//! let mut trainer = Trainer::resume(state)?;
+//! let mut rng = Xoshiro256PlusPlus::from_seed(generator);
+//! # Ok::<(), Error>(())
+//! ```
 //!
 //! # When not to use it
 //!
@@ -74,8 +104,10 @@ extern crate alloc;
 pub mod architecture;
 mod corpus;
 mod dataset;
+mod early_stopping;
 mod engine;
 mod error;
+mod fit;
 mod float;
 pub mod gradcheck;
 mod kernels;
@@ -83,6 +115,7 @@ pub mod math;
 mod mlp;
 mod network;
 mod optimizer;
+mod padding;
 mod predictor;
 #[doc(hidden)]
 pub mod probe;
@@ -90,7 +123,9 @@ pub mod random;
 pub mod reference;
 pub mod replay;
 pub mod sample;
+pub mod schedule;
 mod simd;
+mod state;
 mod trainer;
 mod vocabulary;
 
@@ -99,13 +134,16 @@ pub use architecture::{
 };
 pub use corpus::{Corpus, Split};
 pub use dataset::{Dataset, Minibatch};
+pub use early_stopping::{Best, EarlyStopping, Plateau};
 pub use error::Error;
+pub use fit::{Fit, Fitted, Progress};
 pub use mlp::{ExampleOf, Mlp, Model, NameModel, PredictionOf, TargetOf};
 pub use optimizer::{AdamW, Momentum, Optimizer, Sgd};
 pub use predictor::Predictor;
 pub use rand_xoshiro::Xoshiro256PlusPlus;
 pub use rand_xoshiro::rand_core::{Rng, SeedableRng};
 pub use simd::Backend;
+pub use state::TrainingState;
 pub use trainer::Trainer;
 pub use vocabulary::Vocabulary;
 

@@ -137,6 +137,18 @@ impl Optimizer {
         self
     }
 
+    /// The same optimizer with its rate multiplied, if that is a rate.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the product is rounded once"
+    )]
+    pub(crate) fn scaled(self, factor: f64) -> Result<Self, Error> {
+        let rate = f64::from(self.learning_rate()) * factor;
+        let scaled = self.with_learning_rate(rate as f32);
+        scaled.check()?;
+        Ok(scaled)
+    }
+
     /// Numbers that it keeps for each parameter.
     pub(crate) fn moments(self) -> usize {
         match self {
@@ -177,6 +189,11 @@ impl Optimizer {
             }
         }
     }
+}
+
+/// Refuses a norm that gradients cannot be clipped to.
+pub(crate) fn check_clipping(norm: f32) -> Result<(), Error> {
+    not_negative("norm", norm)
 }
 
 pub(crate) fn not_negative(name: &'static str, value: f32) -> Result<(), Error> {

@@ -43,7 +43,7 @@ pub enum Part {
     DHiddenWeights,
     /// `W1·d_z`
     DInput,
-    /// d_C
+    /// the gradient of the embedding, from that of the inputs
     Scatter,
     /// the test that all new parameters are finite
     Check,
@@ -141,7 +141,7 @@ impl<M: Model> Probe<M> {
 /// Contexts of a chunk, a third of their tokens the same, as in names.
 fn tokens(network: Network) -> Vec<u8> {
     let most = network.vocabulary().max(1);
-    let token = |i: usize| if i % 3 == 0 { 0 } else { i * 7 % most };
+    let token = |i: usize| if i.is_multiple_of(3) { 0 } else { i * 7 % most };
     (0..CHUNK * network.input_width())
         .map(|i| u8::try_from(token(i)).unwrap_or(u8::MAX))
         .collect()

@@ -1,15 +1,17 @@
 //! The trainer: steps of gradient descent on a model.
 
+use core::marker::PhantomData;
 use core::slice::from_ref;
 
 use crate::architecture::Example;
 use crate::dataset::{Dataset, Minibatch};
 use crate::engine::{Engine, Path};
 use crate::error::Error;
-use crate::mlp::{ExampleOf, Model, PredictionOf, TargetOf, batch, checked_batch, model_of};
+use crate::mlp::{ExampleOf, Model, PredictionOf, TargetOf, batch, checked_batch};
 use crate::network::Batch;
-use crate::optimizer::{Optimizer, not_negative};
+use crate::optimizer::{Optimizer, check_clipping};
 use crate::simd::Backend;
+use crate::state::TrainingState;
 
 /// Trains a model, one fused step at a time.
 ///
@@ -30,9 +32,9 @@ use crate::simd::Backend;
 pub struct Trainer<M: Model> {
     engine: Engine,
     optimizer: Optimizer,
-    longest_gradient: Option<f32>,
+    clipping: Option<f32>,
     steps: u64,
-    model: core::marker::PhantomData<fn() -> M>,
+    model: PhantomData<fn() -> M>,
 }
 
 impl<M: Model> Trainer<M> {
@@ -43,17 +45,40 @@ impl<M: Model> Trainer<M> {
     /// [`Error::Setting`] for a rate that is negative or not finite, or another setting of the optimizer outside its range;
     /// [`Error::NonFiniteParameter`] for such a model.
     pub fn new(model: M, optimizer: impl Into<Optimizer>) -> Result<Self, Error> {
-        let optimizer = optimizer.into();
-        optimizer.check()?;
-        let mut engine = Engine::new(&model, Backend::detect())?;
-        engine.set_moments(optimizer.moments());
+        Self::resume(TrainingState::start(model, optimizer.into()))
+    }
+
+    /// A trainer that goes on from a state: its steps have the same bits as those that the trainer of
+    /// [`state`](Trainer::state) goes on to take. Like a new one it runs on the fastest [`Backend`] of this processor.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] for a setting of the optimizer, a clipping norm or a number of steps outside its range;
+    /// [`Error::NonFiniteParameter`] for such a model; [`Error::MomentCount`] for more or fewer moments than the optimizer
+    /// keeps; [`Error::MomentOutOfRange`] for one that is not finite, or negative where it is a mean of squares.
+    pub fn resume(state: TrainingState<M>) -> Result<Self, Error> {
+        state.check()?;
+        let mut engine = Engine::new(&state.model, Backend::detect())?;
+        engine.set_moments(&state.moments);
         Ok(Self {
             engine,
-            optimizer,
-            longest_gradient: None,
-            steps: 0,
-            model: core::marker::PhantomData,
+            optimizer: state.optimizer,
+            clipping: state.clipping,
+            steps: state.steps,
+            model: PhantomData,
         })
+    }
+
+    /// Everything that the steps to come depend on, except their batches.
+    #[must_use]
+    pub fn state(&self) -> TrainingState<M> {
+        TrainingState {
+            model: self.engine.model(),
+            moments: self.engine.moments(),
+            optimizer: self.optimizer,
+            clipping: self.clipping,
+            steps: self.steps,
+        }
     }
 
     /// The same trainer on another backend. With [fused](Backend::is_fused) ones it changes no bit.
@@ -70,8 +95,8 @@ impl<M: Model> Trainer<M> {
     ///
     /// [`Error::Setting`] for a norm that is negative or not finite.
     pub fn with_clipping(mut self, norm: f32) -> Result<Self, Error> {
-        not_negative("norm", norm)?;
-        self.longest_gradient = Some(norm);
+        check_clipping(norm)?;
+        self.clipping = Some(norm);
         Ok(self)
     }
 
@@ -98,7 +123,11 @@ impl<M: Model> Trainer<M> {
     /// [`Error::EmptyBatch`], [`Error::LengthMismatch`], [`Error::TokenOutOfRange`], [`Error::ClassOutOfRange`] or
     /// [`Error::NonFiniteData`] for a bad batch; [`Error::NonFiniteStep`] if the step would make the model non-finite.
     pub fn step(&mut self, inputs: &[ExampleOf<M>], targets: &[TargetOf<M>]) -> Result<f32, Error> {
-        self.step_checked(checked_batch::<M>(inputs, targets)?, Path::Batch)
+        self.step_checked(
+            self.optimizer,
+            checked_batch::<M>(inputs, targets)?,
+            Path::Batch,
+        )
     }
 
     /// One step on a batch drawn from a [`Dataset`], whose examples were checked when the data set was made.
@@ -111,11 +140,20 @@ impl<M: Model> Trainer<M> {
         &mut self,
         minibatch: &Minibatch<ExampleOf<M>, TargetOf<M>>,
     ) -> Result<f32, Error> {
+        self.step_batch_by(self.optimizer, minibatch)
+    }
+
+    /// As [`step_batch`](Trainer::step_batch), by an optimizer of the same kind with another learning rate.
+    pub(crate) fn step_batch_by(
+        &mut self,
+        optimizer: Optimizer,
+        minibatch: &Minibatch<ExampleOf<M>, TargetOf<M>>,
+    ) -> Result<f32, Error> {
         let batch = batch(minibatch.inputs(), minibatch.targets())?;
         if !minibatch.limits().fit(M::NETWORK) {
             M::NETWORK.check(batch)?;
         }
-        self.step_checked(batch, Path::Batch)
+        self.step_checked(optimizer, batch, Path::Batch)
     }
 
     /// One step on one example, on a path of its own: lanes run over neurons and outputs, and nothing is padded to a batch.
@@ -128,17 +166,18 @@ impl<M: Model> Trainer<M> {
     /// As [`step`](Trainer::step).
     pub fn step_one(&mut self, input: &ExampleOf<M>, target: &TargetOf<M>) -> Result<f32, Error> {
         let batch = checked_batch::<M>(from_ref(input), from_ref(target))?;
-        self.step_checked(batch, Path::Example)
+        self.step_checked(self.optimizer, batch, Path::Example)
     }
 
-    fn step_checked(&mut self, batch: Batch<'_>, path: Path) -> Result<f32, Error> {
-        let loss = self.engine.step::<M>(
-            batch,
-            path,
-            self.optimizer,
-            self.longest_gradient,
-            self.steps,
-        )?;
+    fn step_checked(
+        &mut self,
+        optimizer: Optimizer,
+        batch: Batch<'_>,
+        path: Path,
+    ) -> Result<f32, Error> {
+        let loss = self
+            .engine
+            .step::<M>(batch, path, optimizer, self.clipping, self.steps)?;
         self.steps += 1;
         Ok(loss)
     }
@@ -153,7 +192,11 @@ impl<M: Model> Trainer<M> {
         if !dataset.limits().fit(M::NETWORK) {
             M::NETWORK.check(batch)?;
         }
-        Ok(self.engine.loss::<M>(batch))
+        Ok(self.evaluate_checked(batch))
+    }
+
+    pub(crate) fn evaluate_checked(&mut self, batch: Batch<'_>) -> f32 {
+        self.engine.loss::<M>(batch)
     }
 
     /// Class probabilities, or numbers, for one input. A [`Predictor`](crate::Predictor) does the same through `&self` and
@@ -179,10 +222,16 @@ impl<M: Model> Trainer<M> {
         Ok(self.engine.example_outputs::<M>(inputs, false))
     }
 
+    /// The optimizer, with the learning rate that was set last.
+    #[must_use]
+    pub fn optimizer(&self) -> Optimizer {
+        self.optimizer
+    }
+
     /// The model as it is now.
     #[must_use]
     pub fn model(&self) -> M {
-        model_of(&self.engine)
+        self.engine.model()
     }
 
     /// Steps taken.

@@ -8,10 +8,12 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::hint::black_box;
+use std::ops::ControlFlow;
 
+use fused_mlp::schedule::cosine;
 use fused_mlp::{
-    AdamW, Backend, Corpus, Dataset, Dense, Error, Minibatch, Mlp, Momentum, NameModel, Optimizer,
-    Predictor, Regression, Relu, SeedableRng, Sgd, Softmax, Tokens, Trainer, Vocabulary,
+    AdamW, Backend, Corpus, Dataset, Dense, Error, Fit, Minibatch, Mlp, Momentum, NameModel,
+    Optimizer, Predictor, Regression, Relu, SeedableRng, Sgd, Softmax, Tokens, Trainer, Vocabulary,
     Xoshiro256PlusPlus,
 };
 
@@ -211,4 +213,26 @@ fn the_smallest_and_an_odd_shape_allocate_nothing() {
         });
         assert_eq!(in_all, 0, "{backend}");
     }
+}
+
+#[test]
+fn steps_of_a_whole_run_allocate_nothing() {
+    let data = Dataset::new(vec![[0, 1, 2], [1, 2, 0]], vec![0, 1]).unwrap();
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
+    let mut trainer = Trainer::new(NameModel::fan_in_scaled(&mut rng), AdamW::new(0.01)).unwrap();
+    let mut of_steps = |steps| {
+        let fit = Fit {
+            steps,
+            batch: 32,
+            schedule: |step| cosine(step, 100, 0.1),
+        };
+        requests(|| {
+            trainer
+                .fit(&data, fit, &mut rng, |_| ControlFlow::Continue(()))
+                .unwrap();
+        })
+    };
+    // Room for the batch, and nothing more.
+    assert_eq!(of_steps(100), of_steps(1));
+    assert!(of_steps(1) > 0);
 }

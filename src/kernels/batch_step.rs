@@ -250,9 +250,11 @@ fn backward<S: Simd, N: Shape>(
         Neurons(shape),
         hidden.rows(),
         outputs.pairs(),
-        finish_second,
-        d_w2,
-        d_b2,
+        LayerGradient {
+            weights: d_w2,
+            bias: d_b2,
+            finish: finish_second,
+        },
     );
     simd.call(DHidden {
         layers,
@@ -265,9 +267,11 @@ fn backward<S: Simd, N: Shape>(
         shape::Inputs(shape),
         x.rows(),
         hidden.pairs(),
-        finish_first,
-        d_w1,
-        d_b1,
+        LayerGradient {
+            weights: d_w1,
+            bias: d_b1,
+            finish: finish_first,
+        },
     );
 
     if let Inputs::Tokens(tokens) = inputs {
@@ -289,6 +293,13 @@ fn backward<S: Simd, N: Shape>(
     }
 }
 
+/// Where the gradients of a layer's parameters go.
+struct LayerGradient<'a> {
+    weights: &'a mut [[f32; LANES]],
+    bias: &'a mut [[f32; LANES]],
+    finish: Finish<'a>,
+}
+
 /// Room for a panel of gradients, transposed.
 struct Columns<'a> {
     examples: usize,
@@ -307,16 +318,18 @@ impl Columns<'_> {
         rows: R,
         a: &[[f32; CHUNK]],
         d: &[Pair],
-        finish: Finish<'_>,
-        d_weights: &mut [[f32; LANES]],
-        d_bias: &mut [[f32; LANES]],
+        LayerGradient {
+            weights,
+            bias,
+            finish,
+        }: LayerGradient<'_>,
     ) {
-        let stride = d_bias.len();
+        let stride = bias.len();
         let (finish_weights, finish_bias) = finish.split_at(rows.get() * stride);
-        let panels = d.chunks(HALVES * LANES).zip(d_bias.chunks_mut(HALVES));
-        for (panel, (d, d_bias)) in panels.enumerate() {
-            let cols = d_bias.len();
-            transpose(simd, d, self.examples.div_ceil(LANES), self.columns, d_bias);
+        let panels = d.chunks(HALVES * LANES).zip(bias.chunks_mut(HALVES));
+        for (panel, (d, bias)) in panels.enumerate() {
+            let cols = bias.len();
+            transpose(simd, d, self.examples.div_ceil(LANES), self.columns, bias);
             simd.call(OuterProducts {
                 rows,
                 a,
@@ -324,12 +337,12 @@ impl Columns<'_> {
                 is_first: self.is_first,
                 finish: finish_weights.split_at(panel * HALVES).1,
                 weights: Out {
-                    vectors: &mut d_weights[panel * HALVES..],
+                    vectors: &mut weights[panel * HALVES..],
                     stride,
                     cols,
                 },
             });
         }
-        finish_bias.replace(simd, d_bias);
+        finish_bias.replace(simd, bias);
     }
 }

@@ -55,10 +55,6 @@ impl Buffer {
         self.floats().as_chunks().0
     }
 
-    pub(crate) fn rows_mut(&mut self) -> &mut [[f32; CHUNK]] {
-        self.floats_mut().as_chunks_mut().0
-    }
-
     pub(crate) fn vectors_mut(&mut self) -> &mut [[f32; LANES]] {
         self.floats_mut().as_chunks_mut().0
     }

@@ -62,6 +62,7 @@ fn a_learning_rate_that_is_negative_or_not_finite_is_refused() {
         }
         let mut trainer = Trainer::new(name_model(), Sgd::new(0.1)).unwrap();
         let error = trainer.set_learning_rate(rate).unwrap_err();
+        assert_eq!(trainer.optimizer(), Sgd::new(0.1).into());
         assert!(matches!(
             error,
             Error::Setting {

@@ -1,0 +1,154 @@
+//! Padding is inert: whatever the optimizer, it is zero before a step and zero after it.
+
+use proptest::prelude::*;
+use rand_xoshiro::Xoshiro256PlusPlus;
+use rand_xoshiro::rand_core::SeedableRng;
+
+use super::*;
+use crate::architecture::{Binary, Dense, Huber, Regression, Relu, Softmax, Tokens};
+use crate::mlp::{Mlp, NameModel};
+use crate::network::Targets;
+use crate::optimizer::{AdamW, Momentum, Sgd};
+use crate::random::{StandardNormal, below};
+
+const OPTIMIZERS: [Optimizer; 4] = [
+    Optimizer::Sgd(Sgd::new(0.01)),
+    Optimizer::Momentum(DECAYING),
+    Optimizer::Momentum(Momentum {
+        nesterov: true,
+        ..DECAYING
+    }),
+    Optimizer::AdamW(AdamW {
+        weight_decay: 0.5,
+        ..AdamW::new(0.01)
+    }),
+];
+
+const DECAYING: Momentum = Momentum {
+    weight_decay: 0.1,
+    ..Momentum::new(0.01, 0.9)
+};
+
+/// Flat data of as many examples as a batch has, for any network.
+struct Data {
+    tokens: Vec<u8>,
+    features: Vec<f32>,
+    classes: Vec<u8>,
+    values: Vec<f32>,
+}
+
+impl Data {
+    fn draw(rng: &mut Xoshiro256PlusPlus, network: Network, examples: usize) -> Self {
+        let width = examples * network.input_width();
+        Self {
+            tokens: bytes(rng, width, network.vocabulary()),
+            features: numbers(rng, width),
+            classes: bytes(rng, examples, network.classes()),
+            values: numbers(rng, examples * network.outputs),
+        }
+    }
+
+    fn batch(&self, network: Network, examples: usize) -> Batch<'_> {
+        Batch {
+            len: examples,
+            inputs: match network.vocabulary() {
+                0 => Inputs::Features(&self.features),
+                _ => Inputs::Tokens(&self.tokens),
+            },
+            targets: match network.classes() {
+                0 => Targets::Values(&self.values),
+                _ => Targets::Classes(&self.classes),
+            },
+        }
+    }
+}
+
+/// `len` numbers below `limit`; zeros if there are none.
+fn bytes(rng: &mut Xoshiro256PlusPlus, len: usize, limit: usize) -> Vec<u8> {
+    let limit = u32::try_from(limit.max(1)).unwrap();
+    let draw = || u8::try_from(below(rng, limit)).unwrap();
+    core::iter::repeat_with(draw).take(len).collect()
+}
+
+fn numbers(rng: &mut Xoshiro256PlusPlus, len: usize) -> Vec<f32> {
+    let mut normal = StandardNormal::default();
+    let draw = || normal.sample(rng);
+    core::iter::repeat_with(draw).take(len).collect()
+}
+
+/// The first float of a buffer that belongs to no tensor and is not zero.
+fn stray(network: Network, buffer: &Buffer) -> Option<(usize, f32)> {
+    let mut is_padding = vec![true; buffer.floats().len()];
+    for tensor in network.tensors() {
+        for row in 0..tensor.rows {
+            is_padding[tensor.row(row)].fill(false);
+        }
+    }
+    let floats = buffer.floats().iter().copied().enumerate();
+    floats
+        .filter(|&(place, _)| is_padding[place])
+        .find(|&(_, value)| value != 0.0)
+}
+
+macro_rules! padding_stays_zero {
+    ($($name:ident: $model:ty;)*) => {$(
+        proptest! {
+            #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(16) })]
+
+            #[test]
+            fn $name(
+                seed: u64,
+                examples in 1..=70_usize,
+                optimizer in prop::sample::select(&OPTIMIZERS),
+                clipping in prop::option::of(0.1..10.0_f32),
+            ) {
+                let network = <$model>::NETWORK;
+                for backend in Backend::available() {
+                    let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+                    let model = <$model>::fan_in_scaled(&mut rng);
+                    let mut engine = Engine::new(&model, backend).unwrap();
+                    engine.set_moments(&vec![<$model>::zeroed(); optimizer.moments()]);
+                    for step in 0..6 {
+                        let data = Data::draw(&mut rng, network, examples);
+                        let (path, examples) = [(Path::Batch, examples), (Path::Example, 1)][step % 2];
+                        let batch = data.batch(network, examples);
+                        engine.step::<$model>(batch, path, optimizer, clipping, step as u64).unwrap();
+                        let kept = &engine.moments[..optimizer.moments()];
+                        for buffer in [&engine.parameters, &engine.gradients].into_iter().chain(kept) {
+                            prop_assert_eq!(stray(network, buffer), None, "step {} on {}", step, backend);
+                        }
+                    }
+                }
+            }
+        }
+    )*};
+}
+
+mod padding_stays_zero {
+    use super::*;
+    padding_stays_zero! {
+        of_the_name_model: NameModel;
+        of_one_neuron: Mlp<Tokens<2, 1, 1>, 1, Softmax<2>>;
+        of_seven_neurons: Mlp<Tokens<5, 2, 3>, 7, Softmax<5>>;
+        of_numbers_to_numbers: Mlp<Dense<17>, 7, Regression<19>>;
+        of_numbers_to_yes_or_no: Mlp<Dense<6>, 33, Binary>;
+        of_tokens_to_numbers: Mlp<Tokens<9, 2, 3>, 17, Regression<3, Huber>, Relu>;
+        without_any: Mlp<Dense<16>, 32, Softmax<16>, Relu>;
+    }
+}
+
+#[test]
+fn a_stray_number_is_found() {
+    // What the property rests on: all floats outside the tensors are looked at, and only these.
+    let network = NameModel::NETWORK;
+    let vectors = network.parameter_vectors();
+    let mut padding = 0;
+    for place in 0..vectors * LANES {
+        let mut buffer = Buffer::zeroed(vectors);
+        buffer.floats_mut()[place] = 1.0;
+        padding += usize::from(stray(network, &buffer) == Some((place, 1.0)));
+    }
+    let parameters: usize = network.tensors().map(|t| t.rows * t.columns).sum();
+    assert_eq!(parameters, 3_481);
+    assert_eq!(padding, vectors * LANES - parameters);
+}

@@ -1,0 +1,44 @@
+//! Whole runs: what an update rule, a schedule, a stop and a new start do to them.
+
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
+#[path = "../common/mod.rs"]
+#[expect(dead_code, reason = "nothing here needs names or digests")]
+mod common;
+#[path = "../support/mod.rs"]
+mod support;
+
+mod fit;
+mod pytorch;
+mod resume;
+mod schedule;
+mod stopping;
+
+use fused_mlp::{AdamW, Model, Momentum, Optimizer, Sgd, TrainingState};
+
+use support::bits_of;
+
+const REGRESSIONS: &str = "tests/proptest-regressions/training.txt";
+
+/// One optimizer of each kind, and with Nesterov's look ahead.
+fn optimizers() -> [Optimizer; 4] {
+    let momentum = Momentum {
+        weight_decay: 0.01,
+        ..Momentum::new(0.1, 0.9)
+    };
+    [
+        Sgd::new(0.1).into(),
+        momentum.into(),
+        Momentum {
+            nesterov: true,
+            ..momentum
+        }
+        .into(),
+        AdamW::new(0.01).into(),
+    ]
+}
+
+/// The bits of everything that a state has numbers of.
+fn bits<M: Model>(state: &TrainingState<M>) -> Vec<Vec<u32>> {
+    let moments = state.moments.iter().map(bits_of);
+    moments.chain([bits_of(&state.model)]).collect()
+}
