@@ -93,6 +93,8 @@ pub mod sample;
 mod simd;
 mod trainer;
 mod vocabulary;
+#[cfg(feature = "safetensors")]
+pub mod weights;
 
 pub use architecture::{
     Binary, Dense, Huber, Regression, Relu, Softmax, SquaredError, Tanh, Tokens,
