@@ -10,6 +10,7 @@ use crate::kernels::update::{CHAINS, Norm, Step, Update};
 use crate::mlp::{Model, PredictionOf};
 use crate::network::{Batch, Inputs, Network, Targets, Tensor};
 use crate::optimizer::Optimizer;
+use crate::padding::{checked_and_padded, padded, unpadded};
 use crate::simd::{Backend, LANES};
 
 /// Everything a model needs to be evaluated and differentiated.
@@ -32,17 +33,17 @@ impl Engine {
         Ok(Self {
             network,
             backend,
-            parameters: padded(model)?,
+            parameters: checked_and_padded(model)?,
             gradients: Buffer::zeroed(vectors),
             moments: [Buffer::zeroed(0), Buffer::zeroed(0)],
             workspace: Workspace::new(network),
         })
     }
 
-    /// Makes room for what an optimizer keeps.
-    pub(crate) fn set_moments(&mut self, count: usize) {
-        for moment in &mut self.moments[..count] {
-            *moment = Buffer::zeroed(self.network.parameter_vectors());
+    /// Takes over what an optimizer keeps, at most two numbers for each parameter.
+    pub(crate) fn set_moments<M: Model>(&mut self, moments: &[M]) {
+        for (buffer, moment) in self.moments.iter_mut().zip(moments) {
+            *buffer = padded(moment);
         }
     }
 
@@ -54,14 +55,20 @@ impl Engine {
         self.backend = backend;
     }
 
-    /// Copies one tensor's parameters out, row-major.
-    pub(crate) fn store_parameters(&self, tensor: Tensor, values: &mut [f32]) {
-        unpad(self.parameters.floats(), tensor, values);
+    /// The model with these parameters.
+    pub(crate) fn model<M: Model>(&self) -> M {
+        unpadded(&self.parameters)
     }
 
-    /// Copies one tensor's gradients out, row-major.
-    pub(crate) fn store_gradients(&self, tensor: Tensor, values: &mut [f32]) {
-        unpad(self.gradients.floats(), tensor, values);
+    /// The gradients computed last, in a model's shape.
+    pub(crate) fn last_gradients<M: Model>(&self) -> M {
+        unpadded(&self.gradients)
+    }
+
+    /// What the optimizer keeps, each in a model's shape.
+    pub(crate) fn moments<M: Model>(&self) -> Vec<M> {
+        let kept = self.moments.iter().filter(|kept| !kept.floats().is_empty());
+        kept.map(unpadded).collect()
     }
 
     /// The mean loss of a checked batch, or data set, of an `M`.
@@ -136,15 +143,15 @@ impl Engine {
 
     /// One step of an optimizer with the gradients computed last. On an error nothing has changed.
     ///
-    /// Gradients whose norm is above `longest` are scaled to it first.
+    /// Gradients whose norm is above `clipping` are scaled to it first.
     pub(crate) fn update(
         &mut self,
         optimizer: Optimizer,
-        longest: Option<f32>,
+        clipping: Option<f32>,
         loss: f32,
         step: u64,
     ) -> Result<(), Error> {
-        let scale = longest.map_or(1.0, |longest| self.clip(longest));
+        let scale = clipping.map_or(1.0, |norm| self.clip(norm));
         let rule = Step::of(optimizer, step + 1, scale);
         let update = Update {
             step: rule,
@@ -255,39 +262,5 @@ pub(crate) fn predict<M: Model>(
     }
     if let Err(outputs) = backend.run_if_native(outputs.with_shape(Fixed::<M>::SHAPE)) {
         run_any(backend, outputs.with_shape(network));
-    }
-}
-
-/// A model's parameters in padded storage, if all are finite.
-pub(crate) fn padded<M: Model>(model: &M) -> Result<Buffer, Error> {
-    let mut buffer = Buffer::zeroed(M::NETWORK.parameter_vectors());
-    let mut tensors = M::NETWORK.tensors();
-    let mut result = Ok(());
-    model.visit(&mut |_, values| {
-        if let (Some(tensor), Ok(())) = (tensors.next(), &result) {
-            result = pad(buffer.floats_mut(), tensor, values);
-        }
-    });
-    result.map(|()| buffer)
-}
-
-fn pad(padded: &mut [f32], tensor: Tensor, values: &[f32]) -> Result<(), Error> {
-    for (row, values) in values.chunks_exact(tensor.columns).enumerate() {
-        if let Some(column) = values.iter().position(|value| !value.is_finite()) {
-            return Err(Error::NonFiniteParameter {
-                tensor: tensor.name,
-                row,
-                column,
-                value: values[column],
-            });
-        }
-        padded[tensor.start + row * tensor.stride..][..tensor.columns].copy_from_slice(values);
-    }
-    Ok(())
-}
-
-fn unpad(padded: &[f32], tensor: Tensor, values: &mut [f32]) {
-    for (row, values) in values.chunks_exact_mut(tensor.columns).enumerate() {
-        values.copy_from_slice(&padded[tensor.start + row * tensor.stride..][..tensor.columns]);
     }
 }

@@ -66,6 +66,28 @@ pub enum Error {
         /// The value.
         value: f32,
     },
+    /// More or fewer moments than the optimizer keeps for each parameter.
+    MomentCount {
+        /// Moments that it keeps.
+        expected: usize,
+        /// Moments given.
+        found: usize,
+    },
+    /// A number among the moments of an optimizer that it cannot have come to.
+    MomentOutOfRange {
+        /// Which moment, from 0.
+        moment: usize,
+        /// The tensor.
+        tensor: &'static str,
+        /// Row of the element.
+        row: usize,
+        /// Column of the element.
+        column: usize,
+        /// The range that it must lie in.
+        expected: &'static str,
+        /// The value.
+        value: f32,
+    },
     /// A step that would have made the model non-finite. Model and optimizer are as they were before it.
     NonFiniteStep {
         /// The step, from 0.
@@ -191,6 +213,21 @@ impl fmt::Display for Error {
                     "{tensor}[{row}, {column}] is {value}; parameters must be finite"
                 )
             }
+            Self::MomentCount { expected, found } => write!(
+                f,
+                "the optimizer keeps {expected} moments for each parameter, not {found}"
+            ),
+            Self::MomentOutOfRange {
+                moment,
+                tensor,
+                row,
+                column,
+                expected,
+                value,
+            } => write!(
+                f,
+                "moment {moment} of {tensor}[{row}, {column}] must be {expected}, not {value}"
+            ),
             Self::NonFiniteStep { step, tensor } => write!(
                 f,
                 "step {step} would make {tensor} non-finite; the model was left as it was before the step"

@@ -83,6 +83,7 @@ pub mod math;
 mod mlp;
 mod network;
 mod optimizer;
+mod padding;
 mod predictor;
 #[doc(hidden)]
 pub mod probe;
@@ -91,6 +92,7 @@ pub mod reference;
 pub mod replay;
 pub mod sample;
 mod simd;
+mod state;
 mod trainer;
 mod vocabulary;
 #[cfg(feature = "safetensors")]
@@ -108,6 +110,7 @@ pub use predictor::Predictor;
 pub use rand_xoshiro::Xoshiro256PlusPlus;
 pub use rand_xoshiro::rand_core::{Rng, SeedableRng};
 pub use simd::Backend;
+pub use state::TrainingState;
 pub use trainer::Trainer;
 pub use vocabulary::Vocabulary;
 

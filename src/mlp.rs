@@ -221,27 +221,8 @@ impl<I: Input, const HIDDEN: usize, O: Head, A: Activation> Mlp<I, HIDDEN, O, A>
         let batch = checked_batch::<Self>(inputs, targets)?;
         let mut engine = Engine::new(self, backend)?;
         let loss = engine.gradients::<Self>(batch);
-        let mut gradients = Self::zeroed();
-        let mut tensors = Self::NETWORK.tensors();
-        gradients.visit_mut(&mut |_, values| {
-            if let Some(tensor) = tensors.next() {
-                engine.store_gradients(tensor, values);
-            }
-        });
-        Ok((loss, gradients))
+        Ok((loss, engine.last_gradients()))
     }
-}
-
-/// The model with an engine's parameters.
-pub(crate) fn model_of<M: Model>(engine: &Engine) -> M {
-    let mut model = M::zeroed();
-    let mut tensors = M::NETWORK.tensors();
-    model.visit_mut(&mut |_, values| {
-        if let Some(tensor) = tensors.next() {
-            engine.store_parameters(tensor, values);
-        }
-    });
-    model
 }
 
 /// The batch in the kernels' form, if the model can take it.

@@ -3,6 +3,8 @@
 //! The types of [`mlp`](crate::mlp) check shapes while a program is compiled; each then hands the kernels a [`Network`],
 //! and batches as flat slices.
 
+use core::ops::Range;
+
 use crate::error::Error;
 use crate::kernels::update::CHAINS;
 use crate::simd::LANES;
@@ -60,6 +62,14 @@ pub(crate) struct Tensor {
     pub(crate) start: usize,
     /// Elements from row to row in the padded storage.
     pub(crate) stride: usize,
+}
+
+impl Tensor {
+    /// Where a row stands in the padded storage.
+    pub(crate) fn row(self, row: usize) -> Range<usize> {
+        let start = self.start + row * self.stride;
+        start..start + self.columns
+    }
 }
 
 impl Network {

@@ -179,7 +179,12 @@ impl Optimizer {
     }
 }
 
-pub(crate) fn not_negative(name: &'static str, value: f32) -> Result<(), Error> {
+/// Refuses a norm that gradients cannot be clipped to.
+pub(crate) fn check_clipping(norm: f32) -> Result<(), Error> {
+    not_negative("norm", norm)
+}
+
+fn not_negative(name: &'static str, value: f32) -> Result<(), Error> {
     check(
         name,
         "finite and at least 0",

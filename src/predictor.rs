@@ -4,10 +4,11 @@ use core::marker::PhantomData;
 use core::slice::from_ref;
 
 use crate::architecture::{Example, Head};
-use crate::engine::{self, padded};
+use crate::engine;
 use crate::error::Error;
 use crate::kernels::buffer::Buffer;
 use crate::mlp::{ExampleOf, Model, PredictionOf};
+use crate::padding::checked_and_padded;
 use crate::simd::Backend;
 
 /// A model's padded weights, and a backend: predicts through `&self`, from any number of threads, and allocates nothing.
@@ -36,7 +37,7 @@ impl<M: Model> Predictor<M> {
     ///
     /// [`Error::NonFiniteParameter`].
     pub fn new(model: &M) -> Result<Self, Error> {
-        let (parameters, backend) = (padded(model)?, Backend::detect());
+        let (parameters, backend) = (checked_and_padded(model)?, Backend::detect());
         Ok(Self {
             parameters,
             backend,

@@ -1,15 +1,17 @@
 //! The trainer: steps of gradient descent on a model.
 
+use core::marker::PhantomData;
 use core::slice::from_ref;
 
 use crate::architecture::Example;
 use crate::dataset::{Dataset, Minibatch};
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::mlp::{ExampleOf, Model, PredictionOf, TargetOf, batch, checked_batch, model_of};
+use crate::mlp::{ExampleOf, Model, PredictionOf, TargetOf, batch, checked_batch};
 use crate::network::Batch;
-use crate::optimizer::{Optimizer, not_negative};
+use crate::optimizer::{Optimizer, check_clipping};
 use crate::simd::Backend;
+use crate::state::TrainingState;
 
 /// Trains a model, one fused step at a time.
 ///
@@ -30,9 +32,9 @@ use crate::simd::Backend;
 pub struct Trainer<M: Model> {
     engine: Engine,
     optimizer: Optimizer,
-    longest_gradient: Option<f32>,
+    clipping: Option<f32>,
     steps: u64,
-    model: core::marker::PhantomData<fn() -> M>,
+    model: PhantomData<fn() -> M>,
 }
 
 impl<M: Model> Trainer<M> {
@@ -43,17 +45,40 @@ impl<M: Model> Trainer<M> {
     /// [`Error::Setting`] for a rate that is negative or not finite, or another setting of the optimizer outside its range;
     /// [`Error::NonFiniteParameter`] for such a model.
     pub fn new(model: M, optimizer: impl Into<Optimizer>) -> Result<Self, Error> {
-        let optimizer = optimizer.into();
-        optimizer.check()?;
-        let mut engine = Engine::new(&model, Backend::detect())?;
-        engine.set_moments(optimizer.moments());
+        Self::resume(TrainingState::start(model, optimizer.into()))
+    }
+
+    /// A trainer that goes on from a state: its steps have the same bits as those that the trainer of
+    /// [`state`](Trainer::state) goes on to take. Like a new one it runs on the fastest [`Backend`] of this processor.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] for a setting of the optimizer, a clipping norm or a number of steps outside its range;
+    /// [`Error::NonFiniteParameter`] for such a model; [`Error::MomentCount`] for more or fewer moments than the optimizer
+    /// keeps; [`Error::MomentOutOfRange`] for one that is not finite, or negative where it is a mean of squares.
+    pub fn resume(state: TrainingState<M>) -> Result<Self, Error> {
+        state.check()?;
+        let mut engine = Engine::new(&state.model, Backend::detect())?;
+        engine.set_moments(&state.moments);
         Ok(Self {
             engine,
-            optimizer,
-            longest_gradient: None,
-            steps: 0,
-            model: core::marker::PhantomData,
+            optimizer: state.optimizer,
+            clipping: state.clipping,
+            steps: state.steps,
+            model: PhantomData,
         })
+    }
+
+    /// Everything that the steps to come depend on, except their batches.
+    #[must_use]
+    pub fn state(&self) -> TrainingState<M> {
+        TrainingState {
+            model: self.engine.model(),
+            moments: self.engine.moments(),
+            optimizer: self.optimizer,
+            clipping: self.clipping,
+            steps: self.steps,
+        }
     }
 
     /// The same trainer on another backend. With [fused](Backend::is_fused) ones it changes no bit.
@@ -70,8 +95,8 @@ impl<M: Model> Trainer<M> {
     ///
     /// [`Error::Setting`] for a norm that is negative or not finite.
     pub fn with_clipping(mut self, norm: f32) -> Result<Self, Error> {
-        not_negative("norm", norm)?;
-        self.longest_gradient = Some(norm);
+        check_clipping(norm)?;
+        self.clipping = Some(norm);
         Ok(self)
     }
 
@@ -132,7 +157,7 @@ impl<M: Model> Trainer<M> {
             .engine
             .example_gradients::<M>(batch.inputs, batch.targets);
         self.engine
-            .update(self.optimizer, self.longest_gradient, loss, self.steps)?;
+            .update(self.optimizer, self.clipping, loss, self.steps)?;
         self.steps += 1;
         Ok(loss)
     }
@@ -140,7 +165,7 @@ impl<M: Model> Trainer<M> {
     fn step_checked(&mut self, batch: Batch<'_>) -> Result<f32, Error> {
         let loss = self.engine.gradients::<M>(batch);
         self.engine
-            .update(self.optimizer, self.longest_gradient, loss, self.steps)?;
+            .update(self.optimizer, self.clipping, loss, self.steps)?;
         self.steps += 1;
         Ok(loss)
     }
@@ -184,7 +209,7 @@ impl<M: Model> Trainer<M> {
     /// The model as it is now.
     #[must_use]
     pub fn model(&self) -> M {
-        model_of(&self.engine)
+        self.engine.model()
     }
 
     /// Steps taken.
