@@ -26,12 +26,19 @@ pub(super) fn of(network: Network) -> About {
 pub(super) fn check(about: &About, network: Network) -> Result<(), Error> {
     // The version first, which tells how to read the rest.
     for (key, expected) in of(network).into_iter().rev() {
-        let found = entry(about, &key)?;
-        if *found != expected {
-            return Err(refuse(key, quoted(&expected), quoted(found)));
-        }
+        check_entry(about, &key, &expected)?;
     }
     Ok(())
+}
+
+/// Refuses another text than this one.
+pub(super) fn check_entry(about: &About, key: &str, expected: &str) -> Result<(), Error> {
+    let found = entry(about, key)?;
+    if found == expected {
+        Ok(())
+    } else {
+        Err(refuse(key, quoted(expected), quoted(found)))
+    }
 }
 
 /// An entry that must be there.

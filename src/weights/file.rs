@@ -6,11 +6,15 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use rand_xoshiro::Xoshiro256PlusPlus;
+
 use super::keys::Keys;
 use super::read::{self, Source};
 use super::to_bytes;
+use super::training::{read_state, state_to_bytes};
 use crate::error::Error;
 use crate::mlp::Model;
+use crate::state::TrainingState;
 
 /// Writes a model to a file, in the place of one that is there.
 ///
@@ -34,15 +38,39 @@ pub fn load<M: Model>(path: impl AsRef<Path>, keys: &Keys) -> Result<M, Error> {
     read::model(&mut OnDisk::open(path.as_ref())?, keys)
 }
 
+/// Writes a training state, and the generator that draws the run's batches, to a file, as [`save`] does.
+///
+/// # Errors
+///
+/// [`Error::File`] if it cannot be written; as [`state_to_bytes`] otherwise.
+pub fn save_state<M: Model>(
+    path: impl AsRef<Path>,
+    state: &TrainingState<M>,
+    generator: Option<&Xoshiro256PlusPlus>,
+) -> Result<(), Error> {
+    write(path.as_ref(), &state_to_bytes(state, generator)?)
+}
+
+/// Reads a training state from a file, and the generator if there is one, as [`load`] does.
+///
+/// # Errors
+///
+/// [`Error::File`] if it cannot be read; as [`state_from_bytes`](super::state_from_bytes) otherwise.
+pub fn load_state<M: Model>(
+    path: impl AsRef<Path>,
+) -> Result<(TrainingState<M>, Option<Xoshiro256PlusPlus>), Error> {
+    read_state(&mut OnDisk::open(path.as_ref())?)
+}
+
 /// A file that is open for reading.
-pub(super) struct OnDisk<'a> {
+struct OnDisk<'a> {
     path: &'a Path,
     file: File,
     len: u64,
 }
 
 impl<'a> OnDisk<'a> {
-    pub(super) fn open(path: &'a Path) -> Result<Self, Error> {
+    fn open(path: &'a Path) -> Result<Self, Error> {
         let open = || {
             let file = File::open(path)?;
             let len = file.metadata()?.len();
@@ -66,7 +94,7 @@ impl Source for OnDisk<'_> {
 }
 
 /// Puts a file of these bytes in the place of one that may be there.
-pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     replace(path, |file| file.write_all(bytes)).map_err(|error| failed("write", path, &error))
 }
 

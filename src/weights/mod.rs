@@ -46,6 +46,7 @@ mod file;
 mod header;
 mod keys;
 mod read;
+mod training;
 mod write;
 
 use alloc::format;
@@ -56,9 +57,10 @@ use crate::error::Error;
 use crate::mlp::Model;
 
 #[cfg(feature = "std")]
-pub use file::{load, save};
+pub use file::{load, load_state, save, save_state};
 pub use header::HEADER_LIMIT;
 pub use keys::{Key, Keys};
+pub use training::{state_from_bytes, state_to_bytes};
 
 /// The format's key of all metadata.
 const METADATA: &str = "__metadata__";
