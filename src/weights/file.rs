@@ -1,5 +1,6 @@
 //! Weight files on disk: read in part, and replaced as a whole.
 
+use alloc::format;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
