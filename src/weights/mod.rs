@@ -38,6 +38,16 @@
 //! model computes: `tokens(27, 3, 2) -> tanh(100) -> softmax(27)`. Files without it load all the same; other metadata are
 //! ignored. A model has the same file, byte for byte, wherever it is written.
 //!
+//! # Training states
+//!
+//! [`save_state`] and [`load_state`], or [`state_to_bytes`] and [`state_from_bytes`], keep a
+//! [`TrainingState`](crate::TrainingState), and the generator that draws the run's batches if it is given. The model's tensors
+//! have the names of [`Keys::makemore`], so that it can be read alone with [`Keys::ignoring_others`]; the moments stand beside
+//! them as `moment1.C`, …, `moment2.b2`. The object of strings also has `loss`, `optimizer` (`sgd`, `momentum` or `adam_w`)
+//! with its settings, `steps`, `clipping` if there is any, and the generator's 32 bytes in hexadecimal digits as
+//! `xoshiro256plusplus`. Settings are the shortest decimal numbers that are read back to the bit, so a run goes on from its file
+//! as if it had not stopped.
+//!
 //! [safetensors]: https://huggingface.co/docs/safetensors/index#format
 
 mod about;
