@@ -123,23 +123,18 @@ fn read_json(source: &mut impl Source) -> Result<(u64, Vec<u8>), Error> {
     source.read(0, &mut prefix)?;
     let length = u64::from_le_bytes(prefix);
     let most = rest.min(HEADER_LIMIT as u64);
-    let (Some(data), Ok(fits)) = (rest.checked_sub(length), usize::try_from(length)) else {
-        return Err(refuse(
+    match usize::try_from(length) {
+        Ok(fits) if length <= most => {
+            let mut json = vec![0; fits];
+            source.read(PREFIX as u64, &mut json)?;
+            Ok((rest - length, json))
+        }
+        _ => Err(refuse(
             "the header's length",
             format!("at most {most} bytes"),
             length,
-        ));
-    };
-    if length > most {
-        return Err(refuse(
-            "the header's length",
-            format!("at most {most} bytes"),
-            length,
-        ));
+        )),
     }
-    let mut json = vec![0; fits];
-    source.read(PREFIX as u64, &mut json)?;
-    Ok((data, json))
 }
 
 /// What this crate wrote: an object of strings, itself as a string under one key of the metadata. Whatever else stands in the
@@ -156,7 +151,7 @@ fn about(metadata: &RawValue) -> Result<Option<About>, Error> {
     }
 }
 
-/// Refuses tensors that leave a gap, overlap, or are as long neither as their shape nor, together, as the data.
+/// Refuses tensors that leave gaps or overlap, that are not as long as their shape, or that do not end with the data.
 fn check_layout(tensors: &BTreeMap<String, TensorInfo>, length: u64) -> Result<(), Error> {
     let mut in_order: Vec<_> = tensors.iter().collect();
     in_order.sort_by_key(|(_, info)| info.data_offsets);

@@ -71,6 +71,12 @@ fn largest_request<T>(work: impl FnOnce() -> T) -> (T, usize) {
     (result, LARGEST.get())
 }
 
+/// The largest allocation that reading a file may cost: a small multiple of its length, and room for the tests' small models,
+/// the text of an error and the nodes of a map.
+fn most_bytes(file: &[u8]) -> usize {
+    16 * file.len() + 4096
+}
+
 #[test]
 fn the_allocator_measures() {
     assert_eq!(largest_request(|| vec![0_u8; 12_345]).1, 12_345);

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use safetensors::SafeTensors;
 
 use crate::file::{File, Small};
-use crate::largest_request;
 use crate::support::{bits_of, config, flat};
+use crate::{largest_request, most_bytes};
 
 const REGRESSIONS: &str = "tests/proptest-regressions/weight_files.txt";
 
@@ -70,7 +70,7 @@ impl Damage {
 fn check_model(bytes: &[u8]) -> Result<(), TestCaseError> {
     let keys = Keys::makemore();
     let (result, largest) = largest_request(|| weights::from_bytes::<Small>(bytes, &keys));
-    prop_assert!(largest <= 16 * bytes.len() + 4096);
+    prop_assert!(largest <= most_bytes(bytes));
     let Ok(model) = result else { return Ok(()) };
     prop_assert!(flat(&model).iter().all(|value| value.is_finite()));
     let file = SafeTensors::deserialize(bytes).expect("it was read here");
@@ -124,7 +124,7 @@ proptest! {
             damage.apply(&mut bytes);
         }
         let (result, largest) = largest_request(|| weights::state_from_bytes::<Small>(&bytes));
-        prop_assert!(largest <= 16 * bytes.len() + 4096);
+        prop_assert!(largest <= most_bytes(&bytes));
         let Ok((state, generator)) = result else { return Ok(()) };
         prop_assert!(Trainer::resume(state.clone()).is_ok());
         let again = weights::state_to_bytes(&state, generator.as_ref()).unwrap();

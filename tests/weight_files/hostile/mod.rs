@@ -10,7 +10,7 @@ use fused_mlp::Error;
 use fused_mlp::weights::{self, HEADER_LIMIT, Keys};
 
 use crate::file::{File, Small};
-use crate::largest_request;
+use crate::{largest_request, most_bytes};
 
 use json::json;
 use lengths::{lengths, spaces};
@@ -20,11 +20,6 @@ use tensors::tensors;
 
 /// Its name, its bytes, and texts that its error has in it.
 type Case = (String, Vec<u8>, Vec<String>);
-
-/// No allocation is larger than this many times the file.
-const MULTIPLE: usize = 16;
-/// Nor than that and this many bytes: the small model, an error's text, the nodes of a map.
-const SMALL: usize = 4096;
 
 /// Characters of an error, whatever the file has.
 const LONGEST_MESSAGE: usize = 500;
@@ -56,7 +51,7 @@ fn check(cases: Vec<Case>, read: impl Fn(&[u8]) -> Option<Error>) -> usize {
         if message.chars().count() > LONGEST_MESSAGE {
             failures.push(format!("{name}: too long: {message}"));
         }
-        if largest > MULTIPLE * bytes.len() + SMALL {
+        if largest > most_bytes(&bytes) {
             failures.push(format!(
                 "{name}: {largest} bytes for a file of {}",
                 bytes.len()
