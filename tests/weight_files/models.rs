@@ -237,6 +237,22 @@ fn the_elements_are_where_a_file_made_by_hand_has_them() {
 }
 
 #[test]
+fn the_seeds_of_fuzzing_are_files_that_can_be_read() {
+    type Numbers = Mlp<Dense<3>, 5, Regression<2>, Relu>;
+    let seed = |name: &str| {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/weight_files");
+        fs::read(format!("{folder}/{name}")).unwrap()
+    };
+    let linear = Keys::linear("embedding", "hidden", "output");
+    weights::from_bytes::<Small>(&seed("model_of_characters"), &Keys::makemore()).unwrap();
+    weights::from_bytes::<Numbers>(&seed("model_of_numbers_with_linear_keys"), &linear).unwrap();
+    weights::state_from_bytes::<Small>(&seed("state_of_adam_w")).unwrap();
+    for state in ["state_of_momentum", "state_of_sgd"] {
+        weights::state_from_bytes::<Numbers>(&seed(state)).unwrap();
+    }
+}
+
+#[test]
 fn metadata_of_others_are_ignored_and_those_of_another_loss_are_no_other_model() {
     let file = File::small().entry(r#""__metadata__":{"format":"pt","fused":"","\u0000":"[[["}"#);
     weights::from_bytes::<Small>(&file.bytes(), &Keys::makemore()).unwrap();
