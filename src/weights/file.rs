@@ -140,6 +140,8 @@ fn create_beside(path: &Path) -> io::Result<(File, PathBuf)> {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec::Vec;
+
     use super::*;
 
     /// A folder of its own, which is removed at the end.
