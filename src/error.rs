@@ -136,6 +136,25 @@ pub enum Error {
         /// Number of examples.
         examples: usize,
     },
+    /// A weight file that is broken, hostile or of another model, or a model that cannot be written to one.
+    WeightFile {
+        /// What of it: its header, its data, or a tensor by the name that it has in the file.
+        what: String,
+        /// What it must be.
+        expected: String,
+        /// What it is.
+        found: String,
+    },
+    /// A file that could not be read or written. One that was to be replaced is as it was.
+    #[cfg(feature = "std")]
+    File {
+        /// `"read"` or `"write"`.
+        action: &'static str,
+        /// The file.
+        path: std::path::PathBuf,
+        /// What the operating system says.
+        kind: std::io::ErrorKind,
+    },
 }
 
 impl fmt::Display for Error {
@@ -240,6 +259,15 @@ impl fmt::Display for Error {
                 f,
                 "there is no example {index}; the data set has {examples}, numbered from 0"
             ),
+            Self::WeightFile {
+                what,
+                expected,
+                found,
+            } => write!(f, "weight file: {what}: expected {expected}, found {found}"),
+            #[cfg(feature = "std")]
+            Self::File { action, path, kind } => {
+                write!(f, "cannot {action} {}: {kind}", path.display())
+            }
         }
     }
 }

@@ -34,6 +34,7 @@
 //! | prediction | [`Predictor`], [`sample`] |
 //! | data | [`Corpus`], [`Vocabulary`], [`Dataset`], [`Minibatch`] |
 //! | checks | [`gradcheck`] against the [`reference`](mod@reference) in `f64`, and it against finite differences |
+//! | files | models and training states in safetensors files, as PyTorch's programs have them: `weights`, by feature `safetensors` |
 //! | replays | [`replay`]: the generators of PyTorch, JAX and Python, bit for bit |
 //!
 //! # Whole runs
@@ -128,6 +129,8 @@ mod simd;
 mod state;
 mod trainer;
 mod vocabulary;
+#[cfg(feature = "safetensors")]
+pub mod weights;
 
 pub use architecture::{
     Binary, Dense, Huber, Regression, Relu, Softmax, SquaredError, Tanh, Tokens,
@@ -147,7 +150,7 @@ pub use state::TrainingState;
 pub use trainer::Trainer;
 pub use vocabulary::Vocabulary;
 
-/// The README's example, compiled and run as a test so that it cannot rot.
-#[cfg(doctest)]
+/// The README's examples, compiled and run as tests so that they cannot rot. One of them has weight files.
+#[cfg(all(doctest, feature = "safetensors", feature = "std"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
