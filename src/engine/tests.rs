@@ -48,17 +48,20 @@ impl Data {
         }
     }
 
+    /// The first of the examples.
     fn batch(&self, network: Network, examples: usize) -> Batch<'_> {
+        let inputs = match network.vocabulary() {
+            0 => Inputs::Features(&self.features),
+            _ => Inputs::Tokens(&self.tokens),
+        };
+        let targets = match network.classes() {
+            0 => Targets::Values(&self.values),
+            _ => Targets::Classes(&self.classes),
+        };
         Batch {
             len: examples,
-            inputs: match network.vocabulary() {
-                0 => Inputs::Features(&self.features),
-                _ => Inputs::Tokens(&self.tokens),
-            },
-            targets: match network.classes() {
-                0 => Targets::Values(&self.values),
-                _ => Targets::Classes(&self.classes),
-            },
+            inputs: inputs.slice(network, 0, examples),
+            targets: targets.slice(network, 0, examples),
         }
     }
 }
