@@ -1,5 +1,6 @@
 //! The one error type: what was wrong, where, and what was expected.
 
+use alloc::string::String;
 use core::fmt;
 
 /// Everything that can go wrong. Each variant carries the offending value and what was expected in its place.

@@ -69,7 +69,11 @@
 //! through `batch_step`, `embedding`, `products`, `contract`, `math`, `heads`, `transpose` and `update`, all of it written
 //! in the operations of `simd/`.
 
+#![no_std]
+
 extern crate alloc;
+#[cfg(any(feature = "std", test))]
+extern crate std;
 
 pub mod architecture;
 mod corpus;
