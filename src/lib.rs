@@ -94,6 +94,8 @@ pub mod random;
 pub mod reference;
 pub mod replay;
 pub mod sample;
+#[cfg(feature = "serde")]
+mod serialize;
 mod simd;
 mod trainer;
 mod vocabulary;

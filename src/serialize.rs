@@ -11,10 +11,13 @@
 //! finite numbers only. Activation and loss belong to the type that it is read as, and are not stored.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
 use core::marker::PhantomData;
 
-use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    self, DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor,
+};
 use serde::ser::{Error as _, SerializeMap};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -81,58 +84,66 @@ impl<'de, M: Model> Visitor<'de> for Tensors<M> {
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a map of tensors:")?;
-        M::NETWORK
-            .tensors()
-            .try_for_each(|Tensor { name, rows, columns, .. }| write!(f, " {name} [{rows}, {columns}]"))
+        M::NETWORK.tensors().try_for_each(
+            |Tensor {
+                 name,
+                 rows,
+                 columns,
+                 ..
+             }| write!(f, " {name} [{rows}, {columns}]"),
+        )
     }
 
     fn visit_map<T: MapAccess<'de>>(self, mut map: T) -> Result<M, T::Error> {
         let mut model = M::zeroed();
-        let mut is_read = [false; 5]; // no model has more tensors
-        while let Some(place) = map.next_key_seed(Name::<M>(PhantomData))? {
-            let mut tensors = M::NETWORK.tensors().zip(&mut is_read).enumerate();
+        let mut read = Vec::new();
+        while let Some(tensor) = map.next_key_seed(Name::<M>(PhantomData))? {
+            if read.contains(&tensor.name) {
+                return Err(T::Error::duplicate_field(tensor.name));
+            }
+            read.push(tensor.name);
             let mut result = Ok(());
             model.visit_mut(&mut |name, values| {
-                if let Some((index, (tensor, is_read))) = tensors.next()
-                    && index == place
-                {
-                    result = match core::mem::replace(is_read, true) {
-                        true => Err(T::Error::duplicate_field(name)),
-                        false => map.next_value_seed(Rows { tensor, values }),
-                    };
+                if name == tensor.name {
+                    result = map.next_value_seed(Rows { tensor, values });
                 }
             });
             result?;
         }
-        match M::NETWORK.tensors().zip(is_read).find(|(_, is_read)| !is_read) {
-            Some((tensor, _)) => Err(T::Error::missing_field(tensor.name)),
+        match M::NETWORK
+            .tensors()
+            .find(|tensor| !read.contains(&tensor.name))
+        {
+            Some(tensor) => Err(T::Error::missing_field(tensor.name)),
             None => Ok(model),
         }
     }
 }
 
-/// Reads the name of a tensor as its place among those of a model.
+/// Reads the name of a tensor of a model.
 struct Name<M>(PhantomData<M>);
 
 impl<'de, M: Model> DeserializeSeed<'de> for Name<M> {
-    type Value = usize;
+    type Value = Tensor;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<usize, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Tensor, D::Error> {
         deserializer.deserialize_identifier(self)
     }
 }
 
 impl<M: Model> Visitor<'_> for Name<M> {
-    type Value = usize;
+    type Value = Tensor;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the name of a tensor:")?;
-        M::NETWORK.tensors().try_for_each(|tensor| write!(f, " {}", tensor.name))
+        M::NETWORK
+            .tensors()
+            .try_for_each(|tensor| write!(f, " {}", tensor.name))
     }
 
-    fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<usize, E> {
-        let place = M::NETWORK.tensors().position(|tensor| tensor.name == name);
-        place.ok_or_else(|| E::invalid_value(serde::de::Unexpected::Str(name), &self))
+    fn visit_str<E: de::Error>(self, name: &str) -> Result<Tensor, E> {
+        let tensor = M::NETWORK.tensors().find(|tensor| tensor.name == name);
+        tensor.ok_or_else(|| E::invalid_value(Unexpected::Str(name), &self))
     }
 }
 
@@ -148,15 +159,31 @@ impl<'de> Visitor<'de> for Rows<&mut [f32]> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Tensor { name, rows, columns, .. } = self.tensor;
+        let Tensor {
+            name,
+            rows,
+            columns,
+            ..
+        } = self.tensor;
         write!(f, "{rows} rows of {columns} numbers for {name}")
     }
 
     fn visit_seq<S: SeqAccess<'de>>(self, mut rows: S) -> Result<(), S::Error> {
-        let Tensor { name: tensor, columns, .. } = self.tensor;
+        let Tensor {
+            name: tensor,
+            columns,
+            ..
+        } = self.tensor;
         for row in 0..self.tensor.rows {
             let values = &mut self.values[row * columns..][..columns];
-            if rows.next_element_seed(Row { tensor, row, values })?.is_none() {
+            if rows
+                .next_element_seed(Row {
+                    tensor,
+                    row,
+                    values,
+                })?
+                .is_none()
+            {
                 return Err(S::Error::invalid_length(row, &self));
             }
         }
@@ -186,7 +213,13 @@ impl<'de> Visitor<'de> for Row<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} numbers for row {} of {}", self.values.len(), self.row, self.tensor)
+        write!(
+            f,
+            "{} numbers for row {} of {}",
+            self.values.len(),
+            self.row,
+            self.tensor
+        )
     }
 
     fn visit_seq<S: SeqAccess<'de>>(self, mut row: S) -> Result<(), S::Error> {
