@@ -67,6 +67,13 @@ pub enum Error {
         /// The value.
         value: f32,
     },
+    /// NaN or an infinity among the outputs for an input: parameters and input are finite, and too large.
+    NonFinitePrediction {
+        /// Which output, from 0.
+        output: usize,
+        /// The value.
+        value: f32,
+    },
     /// A step that would have made the model non-finite. Model and optimizer are as they were before it.
     NonFiniteStep {
         /// The step, from 0.
@@ -173,6 +180,10 @@ impl fmt::Display for Error {
                     "{tensor}[{row}, {column}] is {value}; parameters must be finite"
                 )
             }
+            Self::NonFinitePrediction { output, value } => write!(
+                f,
+                "output {output} is {value}; the parameters and this input are too large to predict with"
+            ),
             Self::NonFiniteStep { step, tensor } => write!(
                 f,
                 "step {step} would make {tensor} non-finite; the model was left as it was before the step"
