@@ -130,6 +130,17 @@ fn shout(line: &str) {
     writeln!(io::stderr(), "{line}").expect("standard error takes a line");
 }
 
+/// Held by the compiler: what a program shares among threads, or hands over to one.
+const _: () = {
+    const fn is_send_and_sync<T: Send + Sync>() {}
+    is_send_and_sync::<NameModel>();
+    is_send_and_sync::<Trainer<NameModel>>();
+    is_send_and_sync::<Predictor<NameModel>>();
+    is_send_and_sync::<Dataset<[u8; 3], u8>>();
+    is_send_and_sync::<Minibatch<[f32; 8], bool>>();
+    is_send_and_sync::<fused_mlp::Error>();
+};
+
 #[test]
 fn trainers_on_parallel_threads_do_not_touch_each_others_bits() {
     const SEEDS: std::ops::Range<u64> = 10..18;

@@ -1,5 +1,5 @@
-//! Trains two small networks as an embedding program would, asserts that they have learned, and prints for each how long it took, on what, to which
-//! loss, and a checksum of the parameters.
+//! Trains two small networks as an embedding program would, asserts that they have learned, and prints for each how long
+//! it took, on what, to which loss, and a checksum of the parameters.
 //!
 //! `downstream [BACKEND]` takes a backend by name; the fastest is the default. The checksums of all fused backends are
 //! the same.
