@@ -138,7 +138,7 @@ const _: () = {
     is_send_and_sync::<Predictor<NameModel>>();
     is_send_and_sync::<Dataset<[u8; 3], u8>>();
     is_send_and_sync::<Minibatch<[f32; 8], bool>>();
-    is_send_and_sync::<fused_mlp::Error>();
+    is_send_and_sync::<Error>();
 };
 
 #[test]
