@@ -199,6 +199,17 @@ impl Outcome {
         let numbers = numbers.iter().copied().map(bits).collect();
         self.numbers.push((what, numbers));
     }
+
+    /// A prediction, or which of its outputs overflowed to what.
+    fn keep_prediction(&mut self, what: &'static str, result: Result<impl AsRef<[f32]>, Error>) {
+        match result {
+            Ok(outputs) => self.keep(what, outputs.as_ref()),
+            Err(Error::NonFinitePrediction { output, value }) => {
+                self.keep("refused", &[output as f32, value]);
+            }
+            Err(other) => panic!("{other}"),
+        }
+    }
 }
 
 fn outcome<I: RandomInput, const HIDDEN: usize, O: RandomHead, A: Activation>(
@@ -241,8 +252,8 @@ fn outcome<I: RandomInput, const HIDDEN: usize, O: RandomHead, A: Activation>(
             .unwrap()
             .with_backend(backend);
         for input in inputs {
-            outcome.keep("logits", trainer.logits(input).unwrap().as_ref());
-            outcome.keep("prediction", predictor.predict(input).unwrap().as_ref());
+            outcome.keep_prediction("logits", trainer.logits(input));
+            outcome.keep_prediction("prediction", predictor.predict(input));
         }
     }
     outcome
