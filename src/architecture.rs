@@ -7,6 +7,7 @@
 //!
 //! The traits are closed: each names the kernels' code for it, and that code is in this crate.
 
+use alloc::boxed::Box;
 use core::fmt::Debug;
 use core::marker::PhantomData;
 use core::slice::{from_mut, from_ref};

@@ -1,5 +1,7 @@
 //! Examples with their targets, checked once, and minibatches drawn from them.
 
+use alloc::vec::Vec;
+
 use rand_xoshiro::rand_core::Rng;
 
 use crate::architecture::{Example, Target};

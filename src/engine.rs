@@ -1,5 +1,7 @@
 //! Padded parameters, working storage and a backend: a model in the form that the kernels run on.
 
+use alloc::vec::Vec;
+
 use crate::architecture::Head;
 use crate::error::Error;
 use crate::kernels::batch_step::{BatchStep, Task, Workspace};
@@ -183,17 +185,8 @@ impl Engine {
         &self,
         inputs: Inputs<'_>,
         normalise: bool,
-    ) -> PredictionOf<M> {
-        let mut outputs = M::Head::blank();
-        let parameters = self.parameters.vectors();
-        predict::<M>(
-            self.backend,
-            parameters,
-            inputs,
-            normalise,
-            outputs.as_mut(),
-        );
-        outputs
+    ) -> Result<PredictionOf<M>, Error> {
+        predict::<M>(self.backend, self.parameters.vectors(), inputs, normalise)
     }
 
     /// One step of an optimizer with the gradients computed last. On an error nothing has changed.
@@ -293,8 +286,32 @@ fn run_example<M: Model>(backend: Backend, gradients: ExampleGradients<'_, Netwo
     }
 }
 
-/// Writes the outputs of one example of an `M`.
+/// The outputs of one example of an `M`, if all are finite.
 pub(crate) fn predict<M: Model>(
+    backend: Backend,
+    parameters: &[[f32; LANES]],
+    inputs: Inputs<'_>,
+    normalise: bool,
+) -> Result<PredictionOf<M>, Error> {
+    let mut prediction = M::Head::blank();
+    let outputs = prediction.as_mut();
+    write_outputs::<M>(backend, parameters, inputs, normalise, outputs);
+    // No early exit, so that it vectorises.
+    if outputs
+        .iter()
+        .fold(true, |finite, value| finite & value.is_finite())
+    {
+        return Ok(prediction);
+    }
+    let output = outputs.iter().position(|value| !value.is_finite());
+    let output = output.unwrap_or_default();
+    Err(Error::NonFinitePrediction {
+        output,
+        value: outputs[output],
+    })
+}
+
+fn write_outputs<M: Model>(
     backend: Backend,
     parameters: &[[f32; LANES]],
     inputs: Inputs<'_>,

@@ -1,5 +1,6 @@
 //! The one error type: what was wrong, where, and what was expected.
 
+use alloc::string::String;
 use core::fmt;
 
 /// Everything that can go wrong. Each variant carries the offending value and what was expected in its place.
@@ -85,6 +86,13 @@ pub enum Error {
         column: usize,
         /// The range that it must lie in.
         expected: &'static str,
+        /// The value.
+        value: f32,
+    },
+    /// NaN or an infinity among the outputs for an input: parameters and input are finite, and too large.
+    NonFinitePrediction {
+        /// Which output, from 0.
+        output: usize,
         /// The value.
         value: f32,
     },
@@ -227,6 +235,10 @@ impl fmt::Display for Error {
             } => write!(
                 f,
                 "moment {moment} of {tensor}[{row}, {column}] must be {expected}, not {value}"
+            ),
+            Self::NonFinitePrediction { output, value } => write!(
+                f,
+                "output {output} is {value}; the parameters and this input are too large to predict with"
             ),
             Self::NonFiniteStep { step, tensor } => write!(
                 f,

@@ -84,6 +84,15 @@
 //! backend, in debug and release builds, for any number of threads that train separate models. Vectors have sixteen lanes
 //! everywhere; each sum has one order; tanh, exp and ln are this crate's own ([`math`]).
 //!
+//! # Features
+//!
+//! | feature | |
+//! |---|---|
+//! | `std` (default) | detects the instruction set; without it this crate is `no_std` with `alloc`, and uses what the target is compiled for |
+//! | `serde` | [`Optimizer`] and its kinds, [`Vocabulary`], and [`Mlp`] as tensors by name, whose shapes and numbers are checked when read |
+//!
+//! No feature changes what a backend computes.
+//!
 //! # Debug builds
 //!
 //! Kernels compiled at opt-level 0 take about two hundred times as long. Two lines in the manifest of the embedding program
@@ -100,7 +109,11 @@
 //! through `batch_step`, `embedding`, `products`, `contract`, `math`, `heads`, `transpose` and `update`, all of it written
 //! in the operations of `simd/`.
 
+#![no_std]
+
 extern crate alloc;
+#[cfg(any(feature = "std", test))]
+extern crate std;
 
 pub mod architecture;
 mod corpus;
@@ -125,6 +138,8 @@ pub mod reference;
 pub mod replay;
 pub mod sample;
 pub mod schedule;
+#[cfg(feature = "serde")]
+mod serialize;
 mod simd;
 mod state;
 mod trainer;

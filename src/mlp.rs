@@ -177,11 +177,11 @@ impl<I: Input, const HIDDEN: usize, O: Head, A: Activation> Mlp<I, HIDDEN, O, A>
     /// # Errors
     ///
     /// [`Error::TokenOutOfRange`] or [`Error::NonFiniteData`] for a bad input, [`Error::NonFiniteParameter`] for a bad
-    /// model.
+    /// model, [`Error::NonFinitePrediction`] for outputs that overflow.
     pub fn predict(&self, input: &I::Example) -> Result<O::Prediction, Error> {
         let inputs = I::Example::flatten(core::slice::from_ref(input));
         Self::NETWORK.check_inputs(inputs)?;
-        Ok(Engine::new(self, Backend::detect())?.example_outputs::<Self>(inputs, true))
+        Engine::new(self, Backend::detect())?.example_outputs::<Self>(inputs, true)
     }
 
     /// Mean loss of a batch: nats for a softmax, mean squared error for a regression.

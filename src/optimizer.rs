@@ -8,6 +8,11 @@ use crate::error::Error;
 /// p ← p − learning_rate · g
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(deny_unknown_fields)
+)]
 pub struct Sgd {
     /// Finite, and not negative.
     pub learning_rate: f32,
@@ -21,6 +26,11 @@ pub struct Sgd {
 /// p ← p − learning_rate · (v, or g + momentum · v with Nesterov's)
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(deny_unknown_fields)
+)]
 pub struct Momentum {
     /// Finite, and not negative.
     pub learning_rate: f32,
@@ -41,6 +51,11 @@ pub struct Momentum {
 /// p ← p − learning_rate / (1 − β₁ᵗ) · m / (√v / √(1 − β₂ᵗ) + ε)
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(deny_unknown_fields)
+)]
 pub struct AdamW {
     /// Finite, and not negative.
     pub learning_rate: f32,
@@ -88,6 +103,11 @@ impl AdamW {
 
 /// Any of the optimizers.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
 pub enum Optimizer {
     /// See [`Sgd`].
     Sgd(Sgd),

@@ -3,12 +3,15 @@
 use core::marker::PhantomData;
 use core::slice::from_ref;
 
-use crate::architecture::{Example, Head};
+use rand_xoshiro::rand_core::Rng;
+
+use crate::architecture::{Example, Softmax};
 use crate::engine;
 use crate::error::Error;
 use crate::kernels::buffer::Buffer;
 use crate::mlp::{ExampleOf, Model, PredictionOf};
 use crate::padding::checked_and_padded;
+use crate::sample;
 use crate::simd::Backend;
 
 /// A model's padded weights, and a backend: predicts through `&self`, from any number of threads, and allocates nothing.
@@ -16,11 +19,14 @@ use crate::simd::Backend;
 /// ```
 /// use fused_mlp::{NameModel, Predictor, SeedableRng, Xoshiro256PlusPlus};
 ///
-/// let model = NameModel::standard_normal(&mut Xoshiro256PlusPlus::seed_from_u64(1));
+/// let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
+/// let model = NameModel::standard_normal(&mut rng);
 /// let predictor = Predictor::new(&model)?;
 /// let probabilities = predictor.predict(&[0, 5, 13])?;
 /// assert!((probabilities.iter().sum::<f32>() - 1.0).abs() < 2e-6);
-/// assert_eq!(predictor.top(&[0, 5, 13])?, predictor.top(&[0, 5, 13])?);
+/// let likeliest = predictor.top(&[0, 5, 13])?;
+/// assert!(probabilities.iter().all(|&p| p <= probabilities[likeliest]));
+/// assert!(predictor.sample(&[0, 5, 13], 0.8, &mut rng)? < 27);
 /// # Ok::<(), fused_mlp::Error>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -56,7 +62,8 @@ impl<M: Model> Predictor<M> {
     ///
     /// # Errors
     ///
-    /// [`Error::TokenOutOfRange`] or [`Error::NonFiniteData`] for a bad input.
+    /// [`Error::TokenOutOfRange`] or [`Error::NonFiniteData`] for a bad input, [`Error::NonFinitePrediction`] for outputs
+    /// that overflow.
     pub fn predict(&self, input: &ExampleOf<M>) -> Result<PredictionOf<M>, Error> {
         self.outputs(input, true)
     }
@@ -70,28 +77,35 @@ impl<M: Model> Predictor<M> {
         self.outputs(input, false)
     }
 
-    /// The output with the largest value, the first of them if several are equal: the likeliest class.
+    fn outputs(&self, input: &ExampleOf<M>, normalise: bool) -> Result<PredictionOf<M>, Error> {
+        let inputs = ExampleOf::<M>::flatten(from_ref(input));
+        M::NETWORK.check_inputs(inputs)?;
+        engine::predict::<M>(self.backend, self.parameters.vectors(), inputs, normalise)
+    }
+}
+
+/// For a model of classes.
+impl<M: Model<Head = Softmax<CLASSES>>, const CLASSES: usize> Predictor<M> {
+    /// The likeliest class, the first of them if several are equal.
     ///
     /// # Errors
     ///
     /// As [`predict`](Predictor::predict).
     pub fn top(&self, input: &ExampleOf<M>) -> Result<usize, Error> {
-        let logits = self.logits(input)?;
-        Ok(crate::sample::largest(logits.as_ref()))
+        Ok(sample::largest(&self.logits(input)?))
     }
 
-    fn outputs(&self, input: &ExampleOf<M>, normalise: bool) -> Result<PredictionOf<M>, Error> {
-        let inputs = ExampleOf::<M>::flatten(from_ref(input));
-        M::NETWORK.check_inputs(inputs)?;
-        let mut outputs = M::Head::blank();
-        let parameters = self.parameters.vectors();
-        engine::predict::<M>(
-            self.backend,
-            parameters,
-            inputs,
-            normalise,
-            outputs.as_mut(),
-        );
-        Ok(outputs)
+    /// A class drawn from the softmax of `logits / temperature`, as [`categorical`](sample::categorical) draws it.
+    ///
+    /// # Errors
+    ///
+    /// As [`predict`](Predictor::predict), and [`Error::Setting`] for a temperature that is negative or not finite.
+    pub fn sample(
+        &self,
+        input: &ExampleOf<M>,
+        temperature: f32,
+        rng: &mut impl Rng,
+    ) -> Result<usize, Error> {
+        sample::categorical(&self.logits(input)?, temperature, rng)
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Not for use outside this crate's benchmarks; anything here may change at any time.
 
+use alloc::vec::Vec;
 use core::hint::black_box;
 use core::marker::PhantomData;
 

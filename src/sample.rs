@@ -20,6 +20,10 @@ use crate::vocabulary::Vocabulary;
 /// # Errors
 ///
 /// [`Error::Setting`] for a temperature that is negative or not finite.
+///
+/// # Panics
+///
+/// If there are no logits.
 pub fn categorical(logits: &[f32], temperature: f32, rng: &mut impl Rng) -> Result<usize, Error> {
     if !(temperature.is_finite() && temperature >= 0.0) {
         return Err(Error::Setting {

@@ -204,11 +204,12 @@ impl<M: Model> Trainer<M> {
     ///
     /// # Errors
     ///
-    /// [`Error::TokenOutOfRange`] or [`Error::NonFiniteData`] for a bad input.
+    /// [`Error::TokenOutOfRange`] or [`Error::NonFiniteData`] for a bad input, [`Error::NonFinitePrediction`] for outputs
+    /// that overflow.
     pub fn predict(&self, input: &ExampleOf<M>) -> Result<PredictionOf<M>, Error> {
         let inputs = ExampleOf::<M>::flatten(from_ref(input));
         M::NETWORK.check_inputs(inputs)?;
-        Ok(self.engine.example_outputs::<M>(inputs, true))
+        self.engine.example_outputs::<M>(inputs, true)
     }
 
     /// Outputs of the second layer for one input: logits, or numbers.
@@ -219,7 +220,7 @@ impl<M: Model> Trainer<M> {
     pub fn logits(&self, input: &ExampleOf<M>) -> Result<PredictionOf<M>, Error> {
         let inputs = ExampleOf::<M>::flatten(from_ref(input));
         M::NETWORK.check_inputs(inputs)?;
-        Ok(self.engine.example_outputs::<M>(inputs, false))
+        self.engine.example_outputs::<M>(inputs, false)
     }
 
     /// The optimizer, with the learning rate that was set last.

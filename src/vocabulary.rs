@@ -63,6 +63,11 @@ impl Vocabulary {
         self.characters.len() + 1
     }
 
+    /// The characters, that of token 1 first.
+    pub fn characters(&self) -> impl Iterator<Item = char> {
+        self.characters.iter().copied()
+    }
+
     /// The token of a character.
     #[must_use]
     pub fn token(&self, character: char) -> Option<u8> {

@@ -130,6 +130,17 @@ fn shout(line: &str) {
     writeln!(io::stderr(), "{line}").expect("standard error takes a line");
 }
 
+/// Held by the compiler: what a program shares among threads, or hands over to one.
+const _: () = {
+    const fn is_send_and_sync<T: Send + Sync>() {}
+    is_send_and_sync::<NameModel>();
+    is_send_and_sync::<Trainer<NameModel>>();
+    is_send_and_sync::<Predictor<NameModel>>();
+    is_send_and_sync::<Dataset<[u8; 3], u8>>();
+    is_send_and_sync::<Minibatch<[f32; 8], bool>>();
+    is_send_and_sync::<Error>();
+};
+
 #[test]
 fn trainers_on_parallel_threads_do_not_touch_each_others_bits() {
     const SEEDS: std::ops::Range<u64> = 10..18;
@@ -188,6 +199,17 @@ impl Outcome {
         let numbers = numbers.iter().copied().map(bits).collect();
         self.numbers.push((what, numbers));
     }
+
+    /// A prediction, or which of its outputs overflowed to what.
+    fn keep_prediction(&mut self, what: &'static str, result: Result<impl AsRef<[f32]>, Error>) {
+        match result {
+            Ok(outputs) => self.keep(what, outputs.as_ref()),
+            Err(Error::NonFinitePrediction { output, value }) => {
+                self.keep("refused", &[output as f32, value]);
+            }
+            Err(other) => panic!("{other}"),
+        }
+    }
 }
 
 fn outcome<I: RandomInput, const HIDDEN: usize, O: RandomHead, A: Activation>(
@@ -230,8 +252,8 @@ fn outcome<I: RandomInput, const HIDDEN: usize, O: RandomHead, A: Activation>(
             .unwrap()
             .with_backend(backend);
         for input in inputs {
-            outcome.keep("logits", trainer.logits(input).unwrap().as_ref());
-            outcome.keep("prediction", predictor.predict(input).unwrap().as_ref());
+            outcome.keep_prediction("logits", trainer.logits(input));
+            outcome.keep_prediction("prediction", predictor.predict(input));
         }
     }
     outcome

@@ -111,7 +111,7 @@ impl Task {
         Ok(Self {
             source,
             initial,
-            batches: batches.take(STEPS).map(narrow).collect(),
+            batches: batches.take(STEPS).collect(),
             train,
         })
     }
@@ -184,8 +184,4 @@ impl Task {
             indices: self.batches.as_flattened().to_vec(),
         }
     }
-}
-
-fn narrow(indices: [usize; BATCH]) -> [u32; BATCH] {
-    indices.map(|index| u32::try_from(index).expect("a names file has fewer than 2³² letters"))
 }

@@ -94,10 +94,10 @@ impl Recipe {
         match self {
             Self::Torch => {
                 let generator = torch::Generator::manual_seed(seed);
-                Box::new(torch::Batches::new(generator, examples).map(narrow))
+                Box::new(torch::Batches::new(generator, examples))
             }
             Self::Jax | Self::JaxPartitionable => {
-                Box::new(jax::Batches::new(self.key(seed), examples).map(narrow))
+                Box::new(jax::Batches::new(self.key(seed), examples))
             }
         }
     }
@@ -142,14 +142,6 @@ impl Recipe {
         #[expect(clippy::cast_possible_truncation, reason = "as JAX does")]
         jax::Key::new(seed as u32, layout)
     }
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "indices of the 182,625 examples of the published names"
-)]
-fn narrow(indices: [usize; BATCH]) -> [u32; BATCH] {
-    indices.map(|index| index as u32)
 }
 
 /// A name, of one token after another until the end mark.

@@ -232,7 +232,7 @@ fn torch(seed: u64, draws: &[Draw], examples: usize) {
             .expect("it is endless");
         assert_eq!(
             batch,
-            [(); 8].map(|()| found.randint(examples as u64) as usize)
+            [(); 8].map(|()| found.randint(examples as u64) as u32)
         );
     }
 }
@@ -354,5 +354,5 @@ fn jax(words_of_key: [u32; 2], partitionable: bool, len: usize, span: u32) {
         .expect("it is endless");
     let second = children(words_of_key, partitionable, 2)[1];
     let expected = randint(second, partitionable, 5, span.into());
-    assert!(batch.iter().map(|&index| index as u64).eq(expected));
+    assert!(batch.map(u64::from).into_iter().eq(expected));
 }

@@ -1,5 +1,7 @@
 //! Padding is inert: whatever the optimizer, it is zero before a step and zero after it.
 
+use alloc::vec;
+
 use proptest::prelude::*;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;

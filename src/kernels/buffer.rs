@@ -1,5 +1,7 @@
 //! Working storage: zeroed floats that start on a cache line.
 
+use alloc::vec;
+use alloc::vec::Vec;
 use core::fmt;
 
 use super::batch_step::CHUNK;

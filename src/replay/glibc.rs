@@ -101,6 +101,8 @@ fn round(x: f64) -> f32 {
 #[cfg(test)]
 mod tests {
     use core::f64::consts::TAU;
+    use std::format;
+    use std::string::String;
 
     use sha2::{Digest, Sha256};
 

@@ -230,7 +230,8 @@ pub fn threefry_2x32(key: [u32; 2], counter: [u32; 2]) -> [u32; 2] {
 /// The batches of the post's JAX run: in each step `key, subkey = split(key)`, then
 /// `randint(subkey, (BATCH,), 0, examples)`.
 ///
-/// An endless iterator over arrays of example indices, drawn with replacement.
+/// An endless iterator over arrays of example indices, drawn with replacement, as
+/// [`Dataset::select`](crate::Dataset::select) takes them.
 ///
 /// ```
 /// use fused_mlp::replay::jax::{Batches, Key, Threefry};
@@ -259,13 +260,13 @@ impl<const BATCH: usize> Batches<BATCH> {
 }
 
 impl<const BATCH: usize> Iterator for Batches<BATCH> {
-    type Item = [usize; BATCH];
+    type Item = [u32; BATCH];
 
     fn next(&mut self) -> Option<Self::Item> {
         let [next, subkey] = self.key.split();
         self.key = next;
         let mut indices = [0; BATCH];
         subkey.randint(self.examples, &mut indices);
-        Some(indices.map(|index| index as usize))
+        Some(indices)
     }
 }

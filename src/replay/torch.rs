@@ -239,7 +239,8 @@ fn round(x: f64) -> f32 {
 /// The batches of the post's PyTorch run: in each step
 /// `torch.randint(0, examples, (BATCH,), generator=g)`.
 ///
-/// An endless iterator over arrays of example indices, drawn with replacement.
+/// An endless iterator over arrays of example indices, drawn with replacement, as
+/// [`Dataset::select`](crate::Dataset::select) takes them.
 ///
 /// ```
 /// use fused_mlp::replay::torch::{Batches, Generator};
@@ -250,17 +251,18 @@ fn round(x: f64) -> f32 {
 #[derive(Clone, Debug)]
 pub struct Batches<const BATCH: usize> {
     generator: Generator,
-    examples: usize,
+    examples: u32,
 }
 
 impl<const BATCH: usize> Batches<BATCH> {
     /// Batches of indices below `examples` from `generator`, which the post seeds anew for them.
     ///
     /// # Panics
-    /// If `examples` is 0.
+    /// If `examples` is 0 or does not fit a `u32`, as the indices must.
     #[must_use]
     pub fn new(generator: Generator, examples: usize) -> Self {
         assert_ne!(examples, 0, "there is no example to draw");
+        let examples = u32::try_from(examples).expect("example indices have 32 bits");
         Self {
             generator,
             examples,
@@ -269,14 +271,14 @@ impl<const BATCH: usize> Batches<BATCH> {
 }
 
 impl<const BATCH: usize> Iterator for Batches<BATCH> {
-    type Item = [usize; BATCH];
+    type Item = [u32; BATCH];
 
     fn next(&mut self) -> Option<Self::Item> {
-        let examples = self.examples as u64;
+        let examples = u64::from(self.examples);
         #[expect(
             clippy::cast_possible_truncation,
-            reason = "below `examples`, which is a usize"
+            reason = "below `examples`, which is a u32"
         )]
-        Some([(); BATCH].map(|()| self.generator.randint(examples) as usize))
+        Some([(); BATCH].map(|()| self.generator.randint(examples) as u32))
     }
 }

@@ -56,6 +56,9 @@ impl Backend {
     pub const NAMES: [&str; 4] = ["scalar", "portable", "avx2", "avx512"];
 
     /// The fastest backend that this processor has. No flag is needed, here or in the program that embeds this crate.
+    ///
+    /// Without the feature `std` the processor cannot be asked: the fastest is then among those that the target was compiled
+    /// for, by `-C target-feature=+avx2,+fma` or the like.
     #[must_use]
     pub fn detect() -> Self {
         Self::available().last().unwrap_or(Self::PORTABLE)
@@ -69,7 +72,7 @@ impl Backend {
             Avx512::detect().map(Token::Avx512),
         ];
         #[cfg(not(target_arch = "x86_64"))]
-        let detected = [];
+        let detected: [Option<Token>; 0] = [];
         [Self::SCALAR, Self::PORTABLE]
             .into_iter()
             .chain(detected.into_iter().flatten().map(Self))

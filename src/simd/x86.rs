@@ -12,10 +12,19 @@ macro_rules! is_detected {
     };
 }
 
-/// One feature: asked of the processor, or without `std` of the compiler flags.
+/// One feature: asked of the processor, for which the standard library is needed.
+#[cfg(feature = "std")]
 macro_rules! has {
     ($feature:tt) => {
         std::arch::is_x86_feature_detected!($feature)
+    };
+}
+
+/// One feature: known from the flags that this crate is compiled with.
+#[cfg(not(feature = "std"))]
+macro_rules! has {
+    ($feature:tt) => {
+        cfg!(target_feature = $feature)
     };
 }
 

@@ -5,6 +5,7 @@
 mod support;
 
 mod overflow;
+mod predictions;
 
 use fused_mlp::reference::Reference;
 use fused_mlp::{

@@ -3,9 +3,11 @@
 use std::convert::Infallible;
 
 use fused_mlp::random::{StandardNormal, below};
+use fused_mlp::reference::Reference;
 use fused_mlp::sample::{categorical, name};
 use fused_mlp::{
-    Error, Model, NameModel, Rng, SeedableRng, Sgd, Trainer, Vocabulary, Xoshiro256PlusPlus,
+    Error, Mlp, Model, NameModel, Predictor, Rng, SeedableRng, Sgd, Softmax, Tokens, Trainer,
+    Vocabulary, Xoshiro256PlusPlus,
 };
 use rand_xoshiro::rand_core::TryRng;
 
@@ -228,6 +230,40 @@ fn classes_come_as_often_as_the_softmax_says() {
             "{statistic} at {temperature}"
         );
     }
+}
+
+#[test]
+fn a_predictor_samples_as_often_as_the_reference_says() {
+    type Letters = Mlp<Tokens<5, 2, 2>, 10, Softmax<5>>;
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(17);
+    let model = Letters::fan_in_scaled(&mut rng);
+    let predictor = Predictor::new(&model).unwrap();
+    let reference = Reference::of(&model);
+    for temperature in [0.5, 1.0, 3.0] {
+        for input in [[0, 0], [3, 1], [4, 4]] {
+            // The loss of a class is −ln of its probability.
+            let shares = [0, 1, 2, 3, 4].map(|class| {
+                let loss = reference.loss(&[input], &[class]).unwrap();
+                (-loss / f64::from(temperature)).exp()
+            });
+            let mut counts = [0; 5];
+            for _ in 0..50_000 {
+                counts[predictor.sample(&input, temperature, &mut rng).unwrap()] += 1;
+            }
+            let statistic = chi_square(&counts, &shares);
+            assert!(
+                plausible(4).contains(&statistic),
+                "{statistic} for {input:?} at {temperature}"
+            );
+        }
+    }
+    let mut no_randomness = Script(&[]);
+    for input in [[0, 0], [3, 1], [4, 4]] {
+        let drawn = predictor.sample(&input, 0.0, &mut no_randomness);
+        assert_eq!(drawn, predictor.top(&input));
+    }
+    let refused = predictor.sample(&[0, 0], -1.0, &mut no_randomness);
+    assert!(matches!(refused, Err(Error::Setting { .. })));
 }
 
 #[test]

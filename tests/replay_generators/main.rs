@@ -130,20 +130,16 @@ fn assert_initial_values(run: &str, group: &str, parameters: &[Vec<f32>]) {
 }
 
 /// All batch indices of a run: equal to the first five batches and to the digest.
-fn assert_batches(run: &str, batches: impl Iterator<Item = [usize; 32]>) {
-    let batches: Vec<[usize; 32]> = batches.take(STEPS).collect();
+fn assert_batches(run: &str, batches: impl Iterator<Item = [u32; 32]>) {
+    let batches: Vec<[u32; 32]> = batches.take(STEPS).collect();
     let fixture = json(&format!("{run}.json"));
-    let first: Vec<[usize; 32]> =
+    let first: Vec<[u32; 32]> =
         serde_json::from_value(fixture["batch_indices_first_5"].clone()).unwrap();
     assert_eq!(batches[..5], first);
-    let indices: Vec<u32> = batches
-        .iter()
-        .flatten()
-        .map(|&index| u32::try_from(index).unwrap())
-        .collect();
+    let indices = batches.as_flattened();
     assert_eq!(indices.len(), 320_000);
     assert_eq!(
-        sha256_u32(&indices),
+        sha256_u32(indices),
         fixture["sha256_all_batch_indices"]["value"]
     );
 }
