@@ -120,10 +120,7 @@ impl Engine {
         } = batch;
         let (shape, workspace) = (self.network, &mut self.workspace);
         let (parameters, gradients) = (self.parameters.vectors(), self.gradients.vectors_mut());
-        let finish = descent.map_or(Finish::Gradient, |rate| Finish::Descent {
-            rate,
-            parameters,
-        });
+        let finish = descent.map_or(Finish::Gradient, |rate| Finish::Descent { rate });
         match path {
             Path::Batch => run::<M>(
                 self.backend,

@@ -229,12 +229,14 @@ impl<M: Model> Kernel for Run<'_, M> {
                 let (rows, a, d) = (Neurons(shape), hidden.rows(), columns.pairs());
                 for panel in 0..classes.div_ceil(HALVES) {
                     let weights = weights(gradients, classes, panel);
+                    let parameters = &layers.second[panel * HALVES..];
                     simd.call(OuterProducts {
                         rows,
                         a,
                         d,
                         is_first: true,
                         finish: Finish::Gradient,
+                        parameters,
                         weights,
                     });
                 }
@@ -249,12 +251,14 @@ impl<M: Model> Kernel for Run<'_, M> {
                 let (rows, a, d) = (shape::Inputs(shape), x.rows(), columns.pairs());
                 for panel in 0..neurons.div_ceil(HALVES) {
                     let weights = weights(gradients, neurons, panel);
+                    let parameters = &layers.first[panel * HALVES..];
                     simd.call(OuterProducts {
                         rows,
                         a,
                         d,
                         is_first: true,
                         finish: Finish::Gradient,
+                        parameters,
                         weights,
                     });
                 }

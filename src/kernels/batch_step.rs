@@ -56,7 +56,7 @@ pub(crate) enum Task<'a> {
     Gradients {
         targets: Targets<'a>,
         gradients: &'a mut [[f32; LANES]],
-        finish: Finish<'a>,
+        finish: Finish,
     },
     /// The mean loss.
     Loss { targets: Targets<'a> },
@@ -195,11 +195,11 @@ fn forward<S: Simd, N: Shape>(
 
 /// A chunk's place in its batch.
 #[derive(Clone, Copy)]
-struct Place<'a> {
+struct Place {
     /// Whether its gradients are written, and not added to earlier ones.
     is_first: bool,
     /// What the sums of gradients then become: themselves, before the last chunk.
-    finish: Finish<'a>,
+    finish: Finish,
 }
 
 /// From the gradient of the outputs to those of all parameters, added to `gradients`:
@@ -213,7 +213,7 @@ fn backward<S: Simd, N: Shape>(
     layers: Layers<'_, N>,
     inputs: Inputs<'_>,
     examples: usize,
-    place: Place<'_>,
+    place: Place,
     workspace: &mut Workspace,
     gradients: &mut [[f32; LANES]],
 ) {
@@ -225,8 +225,6 @@ fn backward<S: Simd, N: Shape>(
     let (d_w1, d_b1) = d_first.split_at_mut(network.inputs() * network.hidden_vectors());
     let (d_w2, d_b2) = d_second.split_at_mut(network.hidden * network.output_vectors());
     let d_b2 = &mut d_b2[..network.output_vectors()]; // without what rounds the parameters up
-    let (finish_embedding, rest) = place.finish.split_at(network.embedding_vectors());
-    let (finish_first, finish_second) = rest.split_at(network.first_layer_vectors());
     if place.is_first {
         for sums in [&mut *d_embedding, d_b1, d_b2] {
             sums.as_flattened_mut().fill(0.0);
@@ -241,7 +239,7 @@ fn backward<S: Simd, N: Shape>(
     let columns = columns.pairs_mut();
     let mut panel = Columns {
         examples,
-        is_first: place.is_first,
+        place,
         columns,
     };
 
@@ -253,7 +251,7 @@ fn backward<S: Simd, N: Shape>(
         LayerGradient {
             weights: d_w2,
             bias: d_b2,
-            finish: finish_second,
+            parameters: layers.second,
         },
     );
     simd.call(DHidden {
@@ -270,7 +268,7 @@ fn backward<S: Simd, N: Shape>(
         LayerGradient {
             weights: d_w1,
             bias: d_b1,
-            finish: finish_first,
+            parameters: layers.first,
         },
     );
 
@@ -289,7 +287,7 @@ fn backward<S: Simd, N: Shape>(
             panel.columns,
             d_embedding.as_flattened_mut(),
         );
-        finish_embedding.replace(simd, d_embedding);
+        place.finish.replace(simd, layers.embedding, d_embedding);
     }
 }
 
@@ -297,14 +295,14 @@ fn backward<S: Simd, N: Shape>(
 struct LayerGradient<'a> {
     weights: &'a mut [[f32; LANES]],
     bias: &'a mut [[f32; LANES]],
-    finish: Finish<'a>,
+    /// The weights, then the bias.
+    parameters: &'a [[f32; LANES]],
 }
 
 /// Room for a panel of gradients, transposed.
 struct Columns<'a> {
     examples: usize,
-    /// Whether these are the first examples of a batch.
-    is_first: bool,
+    place: Place,
     columns: &'a mut [Pair],
 }
 
@@ -321,11 +319,10 @@ impl Columns<'_> {
         LayerGradient {
             weights,
             bias,
-            finish,
+            parameters,
         }: LayerGradient<'_>,
     ) {
         let stride = bias.len();
-        let (finish_weights, finish_bias) = finish.split_at(rows.get() * stride);
         let panels = d.chunks(HALVES * LANES).zip(bias.chunks_mut(HALVES));
         for (panel, (d, bias)) in panels.enumerate() {
             let cols = bias.len();
@@ -334,8 +331,9 @@ impl Columns<'_> {
                 rows,
                 a,
                 d: &self.columns[..self.examples],
-                is_first: self.is_first,
-                finish: finish_weights.split_at(panel * HALVES).1,
+                is_first: self.place.is_first,
+                finish: self.place.finish,
+                parameters: &parameters[panel * HALVES..],
                 weights: Out {
                     vectors: &mut weights[panel * HALVES..],
                     stride,
@@ -343,6 +341,7 @@ impl Columns<'_> {
                 },
             });
         }
-        finish_bias.replace(simd, bias);
+        let parameters = &parameters[rows.get() * stride..];
+        self.place.finish.replace(simd, parameters, bias);
     }
 }

@@ -22,7 +22,7 @@ const CACHE_LINE: usize = 64;
 impl Buffer {
     /// `vectors` zero vectors.
     pub(crate) fn zeroed(vectors: usize) -> Self {
-        let floats = vec![0.0_f32; vectors * LANES + CACHE_LINE / size_of::<f32>()];
+        let floats = vec![0.0_f32; vectors * LANES + CACHE_LINE / size_of::<f32>() + 512];
         let start = floats.as_ptr().align_offset(CACHE_LINE).min(LANES);
         Self {
             floats,

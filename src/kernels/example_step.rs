@@ -1,9 +1,9 @@
 //! Forward and backward for one example: what an online learner or a search calls, where latency counts.
 //!
 //! Lanes run over neurons in the first layer and over outputs in the second, in the layouts that the parameters have
-//! anyway; nothing is transposed and no lane is wasted on examples that are not there. Sums over neurons run as
-//! [`PARTS`] interleaved chains (neuron n in chain n mod 4), because one chain would wait for itself; so the rounding is not
-//! that of a batch of one, but it is the same on every backend.
+//! anyway; nothing is transposed and no lane is wasted on examples that are not there. Sums over neurons run in blocks of 256
+//! and within one as [`PARTS`] interleaved chains (neuron n in chain n mod 4), because one chain would wait for itself; so the
+//! rounding is not that of a batch of one, but it is the same on every backend.
 
 use super::batch_step::Workspace;
 use super::finish::Finish;
@@ -15,6 +15,9 @@ use crate::simd::{Kernel, LANES, Simd};
 
 /// Chains that a sum over neurons is split into.
 const PARTS: usize = 4;
+
+/// Vectors of neurons whose sums are formed together: 256 neurons.
+const BLOCK: usize = 256 / LANES;
 
 /// Most vectors of outputs: 256 classes.
 const MOST: usize = 256 / LANES;
@@ -78,7 +81,7 @@ pub(crate) struct ExampleGradients<'a, N> {
     pub(crate) inputs: Inputs<'a>,
     pub(crate) targets: Targets<'a>,
     pub(crate) workspace: &'a mut Workspace,
-    pub(crate) finish: Finish<'a>,
+    pub(crate) finish: Finish,
     /// Overwritten by the gradients, or by what they become.
     pub(crate) gradients: &'a mut [[f32; LANES]],
 }
@@ -115,6 +118,7 @@ impl<N: Shape> Kernel for ExampleGradients<'_, N> {
     fn run<S: Simd>(self, simd: S) -> f32 {
         let network = self.shape.get();
         let layers = Layers::of(self.shape, self.parameters);
+        let finish = self.finish;
         let hidden = self.workspace.hidden.vectors_mut();
         let (d_embedding, rest) = self.gradients.split_at_mut(network.embedding_vectors());
         let (d_first, d_second) = rest.split_at_mut(network.first_layer_vectors());
@@ -125,24 +129,12 @@ impl<N: Shape> Kernel for ExampleGradients<'_, N> {
         let loss = loss(simd, network, self.targets, d_outputs);
 
         let (d_w1, d_b1) = d_first.split_at_mut(network.inputs() * network.hidden_vectors());
-        let (finish_embedding, rest) = self.finish.split_at(network.embedding_vectors());
-        let (finish_first, finish_second) = rest.split_at(network.first_layer_vectors());
-        second_layer(simd, layers, hidden, d_outputs, finish_second, d_w2, d_b1);
-        first_layer(
-            simd,
-            layers,
-            self.inputs,
-            d_b1,
-            finish_first,
-            d_w1,
-            d_embedding,
-        );
-        finish_embedding.replace(simd, d_embedding);
-        finish_first.split_at(d_w1.len()).1.replace(simd, d_b1);
-        finish_second
-            .split_at(d_w2.len())
-            .1
-            .replace(simd, d_outputs);
+        second_layer(simd, layers, hidden, d_outputs, finish, d_w2, d_b1);
+        first_layer(simd, layers, self.inputs, d_b1, finish, d_w1, d_embedding);
+        let (b1, b2) = (&layers.first[d_w1.len()..], &layers.second[d_w2.len()..]);
+        finish.replace(simd, layers.embedding, d_embedding);
+        finish.replace(simd, b1, d_b1);
+        finish.replace(simd, b2, d_outputs);
         loss
     }
 }
@@ -185,70 +177,128 @@ fn forward<S: Simd, N: Shape>(
 ) {
     let network = layers.shape.get();
     let stride = network.output_vectors();
-    let mut sums = [[simd.splat(0.0); PARTS]; MOST];
-    let mut group = 0;
-    while group < network.hidden_vectors() {
-        // Neighbouring groups of neurons together, so that their chains of operations overlap.
-        let left = network.hidden_vectors() - group;
-        let mut h = [[0.0; LANES]; 4];
-        let groups = match left {
-            1 => activations::<S, N, 1>(simd, layers, inputs, group, &mut h),
-            2 | 3 => activations::<S, N, 2>(simd, layers, inputs, group, &mut h),
-            _ => activations::<S, N, 4>(simd, layers, inputs, group, &mut h),
+    let bias = &layers.second[network.hidden * stride + start..][..outputs.len()];
+    outputs.copy_from_slice(bias);
+    let mut room = [[0.0; LANES]; BLOCK];
+    for group in (0..network.hidden_vectors()).step_by(BLOCK) {
+        let groups = BLOCK.min(network.hidden_vectors() - group);
+        let h = match &mut hidden {
+            Some(hidden) => &mut hidden[group..group + groups],
+            None => &mut room[..groups],
         };
-        if let Some(hidden) = &mut hidden {
-            hidden[group..group + groups].copy_from_slice(&h[..groups]);
-        }
+        activations(simd, layers, inputs, group, h);
         let neurons = (groups * LANES).min(network.hidden - group * LANES);
-        let weights = &layers.second[group * LANES * stride..];
-        let quads = h.as_flattened()[..neurons].chunks(PARTS);
-        for (h, weights) in quads.zip(weights.chunks(PARTS * stride)) {
-            for (part, (&h, row)) in h.iter().zip(weights.chunks_exact(stride)).enumerate() {
-                let h = simd.splat(h);
-                for v in 0..outputs.len() {
-                    sums[v][part] = simd.mul_add(h, simd.load(&row[start + v]), sums[v][part]);
-                }
+        let h = &h.as_flattened()[..neurons];
+        let rows = &layers.second[group * LANES * stride..][..neurons * stride];
+        // As many accumulators as there are registers for.
+        let most = if S::TILE.0 * S::TILE.1 < 2 * PARTS {
+            1
+        } else {
+            2
+        };
+        for v in (0..outputs.len()).step_by(most) {
+            let row = start + v;
+            if most == 2 && v + 1 < outputs.len() {
+                add_rows::<S, 2>(simd, h, rows, stride, row, &mut outputs[v..]);
+            } else {
+                add_rows::<S, 1>(simd, h, rows, stride, row, &mut outputs[v..]);
             }
         }
-        group += groups;
-    }
-    let bias = &layers.second[network.hidden * stride + start..];
-    for (v, output) in outputs.iter_mut().enumerate() {
-        let [a, b, c, d] = sums[v];
-        let sum = simd.add(simd.add(a, b), simd.add(c, d));
-        simd.store(simd.add(simd.load(&bias[v]), sum), output);
     }
 }
 
-/// Activations of `GROUPS` vectors of neurons from vector `group` on; returns `GROUPS`.
+/// `outputs[v] += Σ_n h[n] · rows[n][start + v]`
 #[inline(always)]
-fn activations<S: Simd, N: Shape, const GROUPS: usize>(
+fn add_rows<S: Simd, const VECTORS: usize>(
+    simd: S,
+    h: &[f32],
+    rows: &[[f32; LANES]],
+    stride: usize,
+    start: usize,
+    outputs: &mut [[f32; LANES]],
+) {
+    let mut sums = [[simd.splat(0.0); PARTS]; VECTORS];
+    let (quads, rest) = h.as_chunks::<PARTS>();
+    let (row_quads, row_rest) = rows.split_at(quads.len() * PARTS * stride);
+    for (h, rows) in quads.iter().zip(row_quads.chunks_exact(PARTS * stride)) {
+        for part in 0..PARTS {
+            let h = simd.splat(h[part]);
+            for v in 0..VECTORS {
+                let row = simd.load(&rows[part * stride + start + v]);
+                sums[v][part] = simd.mul_add(h, row, sums[v][part]);
+            }
+        }
+    }
+    for part in 0..PARTS {
+        if part < rest.len() {
+            let h = simd.splat(rest[part]);
+            for v in 0..VECTORS {
+                let row = simd.load(&row_rest[part * stride + start + v]);
+                sums[v][part] = simd.mul_add(h, row, sums[v][part]);
+            }
+        }
+    }
+    for v in 0..VECTORS {
+        let [a, b, c, d] = sums[v];
+        let sum = simd.add(simd.add(a, b), simd.add(c, d));
+        simd.store(simd.add(simd.load(&outputs[v]), sum), &mut outputs[v]);
+    }
+}
+
+/// The activations of the vectors of neurons from `group` on, four at a time so that their chains of operations overlap.
+#[inline(always)]
+fn activations<S: Simd, N: Shape>(
     simd: S,
     layers: Layers<'_, N>,
     inputs: Inputs<'_>,
     group: usize,
-    h: &mut [[f32; LANES]; 4],
+    h: &mut [[f32; LANES]],
+) {
+    let (fours, rest) = h.as_chunks_mut::<4>();
+    let (twos, rest) = rest.as_chunks_mut::<2>();
+    let (ones, _) = rest.as_chunks_mut::<1>();
+    let mut next = group;
+    for h in fours {
+        next = activations_of(simd, layers, inputs, next, h);
+    }
+    for h in twos {
+        next = activations_of(simd, layers, inputs, next, h);
+    }
+    for h in ones {
+        next = activations_of(simd, layers, inputs, next, h);
+    }
+}
+
+/// The activations of `VECTORS` vectors of neurons from `group` on; gives the group after them.
+#[inline(always)]
+fn activations_of<S: Simd, N: Shape, const VECTORS: usize>(
+    simd: S,
+    layers: Layers<'_, N>,
+    inputs: Inputs<'_>,
+    group: usize,
+    h: &mut [[f32; LANES]; VECTORS],
 ) -> usize {
     let network = layers.shape.get();
     let stride = network.hidden_vectors();
-    let mut sums = [simd.splat(0.0); GROUPS];
-    for g in 0..GROUPS {
-        sums[g] = simd.load(&layers.first[network.inputs() * stride + group + g]);
+    let bias = &layers.first[network.inputs() * stride + group..][..VECTORS];
+    let mut sums = [simd.splat(0.0); VECTORS];
+    for v in 0..VECTORS {
+        sums[v] = simd.load(&bias[v]);
     }
-    let mut rows = layers.first.chunks_exact(stride);
+    let mut start = group;
     for place in 0..pieces(network) {
-        let x = piece(network, inputs, layers.embedding.as_flattened(), place);
-        for (&x, row) in x.iter().zip(&mut rows) {
-            let x = simd.splat(x);
-            for g in 0..GROUPS {
-                sums[g] = simd.mul_add(x, simd.load(&row[group + g]), sums[g]);
+        for &x in piece(network, inputs, layers.embedding.as_flattened(), place) {
+            let (x, row) = (simd.splat(x), &layers.first[start..][..VECTORS]);
+            for v in 0..VECTORS {
+                sums[v] = simd.mul_add(x, simd.load(&row[v]), sums[v]);
             }
+            start += stride;
         }
     }
-    for g in 0..GROUPS {
-        simd.store(activate(simd, network.activation, sums[g]), &mut h[g]);
+    for v in 0..VECTORS {
+        simd.store(activate(simd, network.activation, sums[v]), &mut h[v]);
     }
-    GROUPS
+    group + VECTORS
 }
 
 /// Replaces logits by probabilities; numbers stay as they are. Returns the largest logit and the sum of the exponentials.
@@ -343,35 +393,36 @@ fn second_layer<S: Simd, N: Shape>(
     layers: Layers<'_, N>,
     hidden: &[[f32; LANES]],
     d_outputs: &[[f32; LANES]],
-    finish: Finish<'_>,
+    finish: Finish,
     d_w2: &mut [[f32; LANES]],
     d_z: &mut [[f32; LANES]],
 ) {
     let network = layers.shape.get();
     let stride = network.output_vectors();
-    let rows = layers.second[..network.hidden * stride].chunks(LANES * stride);
-    let groups = rows
-        .zip(d_w2.chunks_mut(LANES * stride))
-        .zip(d_z.iter_mut().zip(hidden));
-    for (group, ((rows, d_rows), (d_z, h))) in groups.enumerate() {
+    for (group, (h, d_z)) in hidden.iter().zip(d_z).enumerate() {
+        let first = group * LANES;
+        let neurons = LANES.min(network.hidden - first);
+        let rows = &layers.second[first * stride..][..neurons * stride];
+        let d_rows = &mut d_w2[first * stride..][..neurons * stride];
         let mut products = [simd.splat(0.0); LANES];
-        let rows = rows
-            .chunks_exact(stride)
-            .zip(d_rows.chunks_exact_mut(stride));
-        for (n, ((row, d_row), (product, &h))) in rows.zip(products.iter_mut().zip(h)).enumerate() {
-            let h = simd.splat(h);
-            let start = (group * LANES + n) * stride;
-            for v in 0..stride {
-                let d = simd.load(&d_outputs[v]);
-                *product = simd.mul_add(simd.load(&row[v]), d, *product);
-                simd.store(finish.apply(simd, start + v, simd.mul(h, d)), &mut d_row[v]);
-            }
+        // Written out, so that the products stay in registers.
+        macro_rules! neurons {
+            ($($n:literal)*) => {$(
+                if $n < neurons {
+                    let h = simd.splat(h[$n]);
+                    for v in 0..stride {
+                        let (d, vector) = (simd.load(&d_outputs[v]), $n * stride + v);
+                        products[$n] = simd.mul_add(simd.load(&rows[vector]), d, products[$n]);
+                        let gradient = simd.mul(h, d);
+                        simd.store(finish.apply(simd, &rows[vector], gradient), &mut d_rows[vector]);
+                    }
+                }
+            )*};
         }
+        neurons!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
         let d_h = simd.sum_lanes_of_rows(products);
-        simd.store(
-            differentiate(simd, network.activation, simd.load(h), d_h),
-            d_z,
-        );
+        let d_h = differentiate(simd, network.activation, simd.load(h), d_h);
+        simd.store(d_h, d_z);
     }
 }
 
@@ -382,7 +433,7 @@ fn first_layer<S: Simd, N: Shape>(
     layers: Layers<'_, N>,
     inputs: Inputs<'_>,
     d_z: &[[f32; LANES]],
-    finish: Finish<'_>,
+    finish: Finish,
     d_w1: &mut [[f32; LANES]],
     d_embedding: &mut [[f32; LANES]],
 ) {
@@ -390,23 +441,18 @@ fn first_layer<S: Simd, N: Shape>(
     let stride = network.hidden_vectors();
     let d_embedding = d_embedding.as_flattened_mut();
     d_embedding.fill(0.0);
-    let mut rows = layers
-        .first
-        .chunks_exact(stride)
-        .zip(d_w1.chunks_exact_mut(stride));
+    let mut start = 0;
     for place in 0..pieces(network) {
         let x = piece(network, inputs, layers.embedding.as_flattened(), place);
-        let x_len = x.len();
-        for (d, (&x, (row, d_row))) in x.iter().zip(&mut rows).enumerate() {
-            let input = place * x_len + d;
+        for (d, &x) in x.iter().enumerate() {
+            let row = &layers.first[start..][..stride];
+            let d_row = &mut d_w1[start..][..stride];
             let x = simd.splat(x);
             let mut d_x = simd.splat(0.0);
             for v in 0..stride {
                 let d_z = simd.load(&d_z[v]);
-                simd.store(
-                    finish.apply(simd, input * stride + v, simd.mul(x, d_z)),
-                    &mut d_row[v],
-                );
+                let gradient = simd.mul(x, d_z);
+                simd.store(finish.apply(simd, &row[v], gradient), &mut d_row[v]);
                 d_x = simd.mul_add(simd.load(&row[v]), d_z, d_x);
             }
             if let (Inputs::Tokens(tokens), InputKind::Tokens { embed, .. }) =
@@ -414,6 +460,7 @@ fn first_layer<S: Simd, N: Shape>(
             {
                 d_embedding[usize::from(tokens[place]) * embed + d] += simd.sum_lanes(d_x);
             }
+            start += stride;
         }
     }
 }

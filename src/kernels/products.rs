@@ -191,7 +191,9 @@ pub(crate) struct OuterProducts<'a, R> {
     pub(crate) a: &'a [[f32; CHUNK]],
     pub(crate) d: &'a [Pair],
     pub(crate) is_first: bool,
-    pub(crate) finish: Finish<'a>,
+    pub(crate) finish: Finish,
+    /// The weights whose gradient it is, as `weights` is laid out.
+    pub(crate) parameters: &'a [[f32; LANES]],
     pub(crate) weights: Out<'a>,
 }
 
@@ -203,6 +205,7 @@ impl<R: Count> Kernel for OuterProducts<'_, R> {
         let epilogue = Added {
             is_first: self.is_first,
             finish: self.finish,
+            parameters: self.parameters,
         };
         contract(
             simd,
@@ -236,7 +239,9 @@ impl Epilogue for Plain {
 struct Added<'a> {
     /// Whether there is no earlier value.
     is_first: bool,
-    finish: Finish<'a>,
+    finish: Finish,
+    /// As `out`.
+    parameters: &'a [[f32; LANES]],
 }
 
 impl Epilogue for Added<'_> {
@@ -251,7 +256,8 @@ impl Epilogue for Added<'_> {
 
     #[inline(always)]
     fn finish<S: Simd>(self, simd: S, vector: usize, sum: S::Vector, out: &mut [f32; LANES]) {
-        simd.store(self.finish.apply(simd, vector, sum), out);
+        let parameter = &self.parameters[vector];
+        simd.store(self.finish.apply(simd, parameter, sum), out);
     }
 }
 
