@@ -10,7 +10,9 @@ use crate::simd::{LANES, Pair};
 /// A heap slice of whole vectors, aligned to 64 bytes.
 ///
 /// A vector that straddles two cache lines costs twice as much to read, so the slice starts at the first aligned element
-/// of a slightly larger allocation. The alignment matters for speed alone; nothing rests on it.
+/// of a larger allocation. Half a page more keeps two buffers of one size, allocated one after the other, from lying whole
+/// pages apart: a processor takes a load for one of what was just stored at the same place in another page, and waits (1 % of
+/// a step). Both matter for speed alone; nothing rests on them.
 pub(crate) struct Buffer {
     floats: Vec<f32>,
     start: usize,
@@ -18,11 +20,12 @@ pub(crate) struct Buffer {
 }
 
 const CACHE_LINE: usize = 64;
+const HALF_A_PAGE: usize = 2048;
 
 impl Buffer {
     /// `vectors` zero vectors.
     pub(crate) fn zeroed(vectors: usize) -> Self {
-        let floats = vec![0.0_f32; vectors * LANES + CACHE_LINE / size_of::<f32>() + 512];
+        let floats = vec![0.0_f32; vectors * LANES + (CACHE_LINE + HALF_A_PAGE) / size_of::<f32>()];
         let start = floats.as_ptr().align_offset(CACHE_LINE).min(LANES);
         Self {
             floats,
