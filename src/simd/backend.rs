@@ -69,7 +69,7 @@ impl Backend {
             Avx512::detect().map(Token::Avx512),
         ];
         #[cfg(not(target_arch = "x86_64"))]
-        let detected = [];
+        let detected: [Option<Token>; 0] = [];
         [Self::SCALAR, Self::PORTABLE]
             .into_iter()
             .chain(detected.into_iter().flatten().map(Self))
