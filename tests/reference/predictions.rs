@@ -11,6 +11,7 @@ use fused_mlp::{
 };
 
 use crate::kernels::case;
+use crate::support::repetitions;
 use crate::support::shapes::{Case, RandomHead, RandomInput};
 
 /// Largest relative error of a probability, and error of an output of N(0, 1): some rounding errors of logits of a few units.
@@ -44,7 +45,7 @@ fn predictions<I: RandomInput, const HIDDEN: usize, O: Head, A: Activation>(
 fn each_case<I: RandomInput, const HIDDEN: usize, O: RandomHead, A: Activation>(
     mut check: impl FnMut(&Mlp<I, HIDDEN, O, A>, &I::Example),
 ) {
-    for seed in 0..30 {
+    for seed in 0..repetitions(30) {
         let Case { model, inputs, .. } = case(seed, 1);
         check(&model, &inputs[0]);
     }
