@@ -5,6 +5,8 @@
     reason = "a global allocator is an unsafe trait; this one counts and hands on to the system's"
 )]
 
+mod support;
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::hint::black_box;
@@ -16,6 +18,8 @@ use fused_mlp::{
     Optimizer, Predictor, Regression, Relu, SeedableRng, Sgd, Softmax, Tokens, Trainer, Vocabulary,
     Xoshiro256PlusPlus,
 };
+
+use support::repetitions;
 
 /// Counts what each thread asks of the system's allocator.
 struct Counting;
@@ -76,10 +80,9 @@ fn the_counter_counts() {
     assert_eq!(requests(|| ()), 0);
 }
 
-const CALLS: usize = 50;
-
 #[test]
 fn training_a_name_model_allocates_nothing() {
+    let calls = repetitions(50);
     let split = Corpus::sample().split(42).unwrap();
     let data: Dataset<[u8; 3], u8> = split.dev.windows(&Vocabulary::lowercase()).unwrap();
     for backend in Backend::available() {
@@ -90,7 +93,7 @@ fn training_a_name_model_allocates_nothing() {
             .with_backend(backend);
         let mut minibatches = [1, 32, 33, 100].map(Minibatch::new);
         let in_all = requests(|| {
-            for _ in 0..CALLS {
+            for _ in 0..calls {
                 for minibatch in &mut minibatches {
                     data.draw(&mut rng, minibatch);
                     trainer.step_batch(minibatch).unwrap();
@@ -110,6 +113,7 @@ fn training_a_name_model_allocates_nothing() {
 
 #[test]
 fn training_on_numbers_allocates_nothing() {
+    let calls = repetitions(50);
     type Curve = Mlp<Dense<8>, 64, Regression<1>, Relu>;
     let inputs: Vec<[f32; 8]> = (0..200_u8).map(|i| [f32::from(i) / 200.0; 8]).collect();
     let targets: Vec<[f32; 1]> = inputs.iter().map(|x| [x[0] * x[1]]).collect();
@@ -122,7 +126,7 @@ fn training_on_numbers_allocates_nothing() {
             .with_backend(backend);
         let mut minibatch = Minibatch::new(50);
         let in_all = requests(|| {
-            for _ in 0..CALLS {
+            for _ in 0..calls {
                 data.draw(&mut rng, &mut minibatch);
                 trainer.step_batch(&minibatch).unwrap();
                 trainer.step(data.inputs(), data.targets()).unwrap();
@@ -137,6 +141,7 @@ fn training_on_numbers_allocates_nothing() {
 
 #[test]
 fn no_optimizer_and_no_clipping_allocates_in_a_step() {
+    let calls = repetitions(50);
     let optimizers: [Optimizer; 2] = [Momentum::new(0.1, 0.9).into(), AdamW::new(0.01).into()];
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
     for backend in Backend::available() {
@@ -145,7 +150,7 @@ fn no_optimizer_and_no_clipping_allocates_in_a_step() {
             let trainer = Trainer::new(model, optimizer).unwrap().with_clipping(0.1);
             let mut trainer = trainer.unwrap().with_backend(backend);
             let in_all = requests(|| {
-                for _ in 0..CALLS {
+                for _ in 0..calls {
                     trainer.set_learning_rate(0.02).unwrap();
                     trainer.step(&[[0, 5, 13]; 40], &[1; 40]).unwrap();
                     trainer.step_one(&[0, 5, 13], &1).unwrap();
@@ -174,6 +179,7 @@ fn a_predictor_allocates_nothing() {
 
 #[test]
 fn a_refused_batch_allocates_nothing() {
+    let calls = repetitions(50);
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
     for backend in Backend::available() {
         let model = NameModel::standard_normal(&mut rng);
@@ -181,7 +187,7 @@ fn a_refused_batch_allocates_nothing() {
             .unwrap()
             .with_backend(backend);
         let in_all = requests(|| {
-            for _ in 0..CALLS {
+            for _ in 0..calls {
                 let result = trainer.step(&[[0, 5, 27]], &[13]);
                 assert!(matches!(result, Err(Error::TokenOutOfRange { .. })));
             }
@@ -192,6 +198,7 @@ fn a_refused_batch_allocates_nothing() {
 
 #[test]
 fn the_smallest_and_an_odd_shape_allocate_nothing() {
+    let calls = repetitions(50);
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
     for backend in Backend::available() {
         let model = Mlp::<Tokens<2, 1, 1>, 1, Softmax<2>>::standard_normal(&mut rng);
@@ -203,7 +210,7 @@ fn the_smallest_and_an_odd_shape_allocate_nothing() {
             .unwrap()
             .with_backend(backend);
         let in_all = requests(|| {
-            for _ in 0..CALLS {
+            for _ in 0..calls {
                 smallest.step(&[[1]; 17], &[0; 17]).unwrap();
                 smallest.predict(&[1]).unwrap();
                 odd.step(&[[26; 8]; 3], &[255; 3]).unwrap();

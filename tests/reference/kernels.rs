@@ -11,7 +11,7 @@ use fused_mlp::{
 use proptest::prelude::*;
 
 use crate::support::shapes::{Case, Numbers, RandomHead, RandomInput, for_every_shape};
-use crate::support::{config, flat, ulp};
+use crate::support::{config, flat, repetitions, ulp};
 
 pub(crate) const REGRESSIONS: &str = "tests/proptest-regressions/reference.txt";
 
@@ -181,7 +181,7 @@ for_every_shape!(against_the_reference);
 /// loss is one of batches, where it is about 20.
 #[test]
 fn the_name_model_matches_the_reference_as_makemore_initialises_it() {
-    for seed in 0..32 {
+    for seed in 0..repetitions(32) {
         for len in [1, 32, 100] {
             let case = Case::new(seed, len, Numbers::Normal);
             let _: &NameModel = &case.model;

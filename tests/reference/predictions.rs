@@ -11,6 +11,7 @@ use fused_mlp::{
 };
 
 use crate::kernels::case;
+use crate::support::repetitions;
 use crate::support::shapes::{Case, RandomHead, RandomInput};
 
 /// Largest relative error of a probability, and error of an output of N(0, 1): some rounding errors of logits of a few units.
@@ -35,7 +36,8 @@ fn predictions<I: RandomInput, const HIDDEN: usize, O: Head, A: Activation>(
             predictor.logits(input).unwrap(),
         ]);
     }
-    let [_, logits] = all[0];
+    // The model's own face runs on the fastest backend, which is the last, and may be one that rounds twice.
+    let [_, logits] = all[all.len() - 1];
     all.push([model.predict(input).unwrap(), logits]);
     all
 }
@@ -44,7 +46,7 @@ fn predictions<I: RandomInput, const HIDDEN: usize, O: Head, A: Activation>(
 fn each_case<I: RandomInput, const HIDDEN: usize, O: RandomHead, A: Activation>(
     mut check: impl FnMut(&Mlp<I, HIDDEN, O, A>, &I::Example),
 ) {
-    for seed in 0..30 {
+    for seed in 0..repetitions(30) {
         let Case { model, inputs, .. } = case(seed, 1);
         check(&model, &inputs[0]);
     }

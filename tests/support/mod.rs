@@ -19,6 +19,21 @@ pub(crate) fn fused() -> impl Iterator<Item = Backend> {
     Backend::available().filter(|backend| backend.is_fused())
 }
 
+/// Whether `SLOW_ARITHMETIC=1` says that arithmetic takes a hundred times as long as usual: on an emulated processor, or
+/// without optimisation.
+pub(crate) fn is_arithmetic_slow() -> bool {
+    env::var_os("SLOW_ARITHMETIC").is_some_and(|value| value == "1")
+}
+
+/// How often something is repeated: `usually`, or a tenth of that where arithmetic is slow.
+pub(crate) fn repetitions(usually: u64) -> u64 {
+    if is_arithmetic_slow() {
+        usually.div_ceil(10)
+    } else {
+        usually
+    }
+}
+
 /// A property's settings: `cases` unless `PROPTEST_CASES` says otherwise, and failures kept in `regressions`.
 pub(crate) fn config(cases: u32, regressions: &'static str) -> Config {
     let default = Config::default(); // reads the environment
