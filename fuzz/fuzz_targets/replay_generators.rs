@@ -162,7 +162,7 @@ fn python(seed: &[u32], draws: &[Draw]) {
     }
     for draw in draws.iter().take(1_000) {
         match *draw {
-            Draw::Word => assert_eq!(found.getrandbits(32), expected.word().into()),
+            Draw::Word => assert_eq!(found.getrandbits(32), u64::from(expected.word())),
             Draw::TwoWords => assert_eq!(found.getrandbits(64), expected.bits(64)),
             Draw::Bits(bits) => {
                 let bits = u32::from(bits % 65);
