@@ -13,7 +13,9 @@ use crate::support::{
     BATCH, LEARNING_RATE, STEP_MULTIPLY_ADDS, STEPS, fma_peak, fraction, native, time,
 };
 
-/// Steps at a time: a few milliseconds, so that all turns of a round meet the same clock.
+/// Steps of the whole loop at a time: all 10,000, since the first steps after other work fetch the data set anew.
+const LOOP: usize = STEPS;
+/// Steps' worth of a part at a time: a few milliseconds, so that all turns of a round meet the same clock.
 const SLICE: usize = 1000;
 const ROUNDS: usize = 100;
 /// Steps after which a backend's loss is compared with the fastest one's.
@@ -26,6 +28,8 @@ pub(crate) struct Work {
     pub(crate) multiply_adds: usize,
     /// It is done within another part.
     is_within: bool,
+    /// Steps in a turn.
+    turn: usize,
     /// Does so many steps' worth of it.
     pub(crate) run: Repeat,
 }
@@ -41,12 +45,14 @@ pub(crate) fn works(backend: Backend) -> Vec<Work> {
         name: "fma-peak".into(),
         multiply_adds: STEP_MULTIPLY_ADDS,
         is_within: false,
+        turn: SLICE,
         run: Box::new(move |steps| fma_peak(backend, steps * STEP_MULTIPLY_ADDS)),
     };
     let whole = Work {
         name: "step".into(),
         multiply_adds: STEP_MULTIPLY_ADDS,
         is_within: false,
+        turn: LOOP,
         run: Box::new(move |steps| training.run(&task.train, steps)),
     };
     let parts = Part::ALL.into_iter().map(|part| {
@@ -55,6 +61,7 @@ pub(crate) fn works(backend: Backend) -> Vec<Work> {
             name: kebab_case(&format!("{part:?}")),
             multiply_adds: part.multiply_adds(NameModel::NETWORK),
             is_within: part == Part::Tanh,
+            turn: SLICE,
             run: Box::new(move |steps| time(|| probe.run(backend, part, steps))),
         }
     });
@@ -66,10 +73,10 @@ pub(crate) fn measure(effort: Effort) -> Vec<Section> {
     let backends: Vec<Backend> = native().collect();
     let mut works: Vec<Vec<Work>> = backends.iter().copied().map(works).collect();
     let mut turns: Vec<&mut Work> = works.iter_mut().flatten().collect();
-    let slice = effort.steps(SLICE);
     let mut all = interleave(effort.rounds(ROUNDS), &mut turns, |work, _| {
-        let seconds = (work.run)(slice).as_secs_f64();
-        Some(seconds * fraction(STEPS, slice))
+        let steps = effort.steps(work.turn);
+        let seconds = (work.run)(steps).as_secs_f64();
+        Some(seconds * fraction(STEPS, steps))
     })
     .into_iter();
     backends
@@ -117,7 +124,7 @@ fn section(backend: Backend, works: &[Work], samples: &[Samples]) -> Section {
         title: format!("A step beside the FMA peak of {backend}"),
         text: format!(
             "{} multiply-adds a step, batches drawn in the loop; a part's own FMA peak is the time for the multiply-adds in it. The parts repeat on the same data, \
-             which is then in the nearest cache. Medians of interleaved rounds of {SLICE} steps.",
+             which is then in the nearest cache. Medians of interleaved rounds of {LOOP} steps, and of {SLICE} steps' worth of each part.",
             grouped(STEP_MULTIPLY_ADDS)
         ),
         table,
