@@ -7,8 +7,8 @@
 //! ```
 //!
 //! The safetensors crate's own reader is not called: it takes the last of two tensors of one name, holds any JSON in memory
-//! before it looks at its type, and does not say what it found. Its types for an entry and for element types are used, and
-//! the tests hold what is read here to what it reads.
+//! before it looks at its type, and does not say what it found. Its element types are used, and the tests hold what is read
+//! here to what it reads.
 
 use alloc::collections::BTreeMap;
 use alloc::collections::btree_map::Entry;
@@ -20,8 +20,8 @@ use core::fmt;
 use core::marker::PhantomData;
 
 use safetensors::Dtype;
-use safetensors::tensor::TensorInfo;
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::about::About;
@@ -37,6 +37,16 @@ pub const HEADER_LIMIT: usize = 1 << 16;
 
 /// Bytes of the header's length.
 const PREFIX: usize = size_of::<u64>();
+
+/// A tensor's entry in the header.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TensorInfo {
+    dtype: Dtype,
+    shape: Vec<usize>,
+    /// First byte of its data, and the one after its last.
+    data_offsets: (usize, usize),
+}
 
 /// A header that fits its file: the tensors cover the data exactly.
 pub(super) struct Header {

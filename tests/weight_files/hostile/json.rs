@@ -94,6 +94,11 @@ pub(super) fn json() -> Vec<Case> {
             r#""x":{"dtype":"F32","shape":[0]}"#,
             &["missing field `data_offsets`"],
         ),
+        entry(
+            "unknown field",
+            &info(r#""dtype":"F32","data_offfsets":1e999"#),
+            &["unknown field `data_offfsets`"],
+        ),
         entry("unknown type", &info(r#""dtype":"F33""#), &["F33"]),
         entry("type in small letters", &info(r#""dtype":"f32""#), &["f32"]),
         entry("type a number", &info(r#""dtype":32"#), &[r#"tensor "x""#]),
