@@ -34,32 +34,39 @@ impl Buffer {
         }
     }
 
+    #[inline]
     pub(crate) fn floats(&self) -> &[f32] {
         &self.floats[self.start..self.start + self.vectors * LANES]
     }
 
+    #[inline]
     pub(crate) fn floats_mut(&mut self) -> &mut [f32] {
         &mut self.floats[self.start..self.start + self.vectors * LANES]
     }
 
+    #[inline]
     pub(crate) fn vectors(&self) -> &[[f32; LANES]] {
         self.floats().as_chunks().0
     }
 
     /// Two vectors each; an odd last one is left out.
+    #[inline]
     pub(crate) fn pairs(&self) -> &[Pair] {
         self.vectors().as_chunks().0
     }
 
+    #[inline]
     pub(crate) fn pairs_mut(&mut self) -> &mut [Pair] {
         self.vectors_mut().as_chunks_mut().0
     }
 
     /// Two vectors each, as the examples of a chunk.
+    #[inline]
     pub(crate) fn rows(&self) -> &[[f32; CHUNK]] {
         self.floats().as_chunks().0
     }
 
+    #[inline]
     pub(crate) fn vectors_mut(&mut self) -> &mut [[f32; LANES]] {
         self.floats_mut().as_chunks_mut().0
     }
