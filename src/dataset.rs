@@ -6,7 +6,7 @@ use rand_xoshiro::rand_core::Rng;
 
 use crate::architecture::{Example, Target};
 use crate::error::Error;
-use crate::mlp::batch;
+use crate::model::batch;
 use crate::network::{Inputs, Network, Targets};
 use crate::random::below;
 

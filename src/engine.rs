@@ -10,7 +10,7 @@ use crate::kernels::example_step::{ExampleGradients, ExampleOutputs};
 use crate::kernels::finish::Finish;
 use crate::kernels::shape::Fixed;
 use crate::kernels::update::{AllFinite, CHAINS, Norm, Step, Update};
-use crate::mlp::{Model, PredictionOf};
+use crate::model::{Model, PredictionOf};
 use crate::network::{Batch, Inputs, Network, Tensor};
 use crate::optimizer::{Optimizer, Sgd};
 use crate::padding::{checked_and_padded, padded, unpadded};

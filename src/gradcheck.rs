@@ -16,7 +16,8 @@ use alloc::vec::Vec;
 
 use crate::architecture::{Activation, Head, Input};
 use crate::error::Error;
-use crate::mlp::{ExampleOf, Mlp, Model, TargetOf};
+use crate::mlp::Mlp;
+use crate::model::{ExampleOf, Model, TargetOf};
 use crate::reference::Reference;
 use crate::simd::Backend;
 

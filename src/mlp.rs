@@ -5,10 +5,12 @@ use core::marker::PhantomData;
 
 use rand_xoshiro::rand_core::Rng;
 
-use crate::architecture::{Activation, Example, Head, Input, Layer, Softmax, Tanh, Target, Tokens};
+use crate::architecture::sealed::Sealed;
+use crate::architecture::{Activation, Example, Head, Input, Layer, Softmax, Tanh, Tokens};
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::network::{Batch, Network};
+use crate::model::{Model, checked_batch};
+use crate::network::Network;
 use crate::random::StandardNormal;
 use crate::simd::Backend;
 
@@ -48,40 +50,7 @@ pub struct Mlp<I: Input, const HIDDEN: usize, O: Head, A: Activation = Tanh> {
     activation: PhantomData<A>,
 }
 
-/// A model type: what a [`Trainer`](crate::Trainer) needs to know of an [`Mlp`]. Implemented by nothing else.
-pub trait Model:
-    crate::architecture::sealed::Sealed + Clone + fmt::Debug + Send + Sync + 'static
-{
-    /// What it takes in.
-    type Input: Input;
-    /// What it gives out.
-    type Head: Head;
-
-    #[doc(hidden)]
-    const NETWORK: Network;
-
-    /// All parameters zero.
-    #[must_use]
-    fn zeroed() -> Self;
-
-    /// Visits every tensor with its name, row-major: embedding, hidden weights and bias, output weights and bias.
-    fn visit(&self, visit: &mut dyn FnMut(&'static str, &[f32]));
-
-    /// As [`visit`](Model::visit), for writing.
-    fn visit_mut(&mut self, visit: &mut dyn FnMut(&'static str, &mut [f32]));
-}
-
-/// One example's input, for a model type.
-pub type ExampleOf<M> = <<M as Model>::Input as Input>::Example;
-/// One example's target, for a model type.
-pub type TargetOf<M> = <<M as Model>::Head as Head>::Target;
-/// One example's prediction, for a model type.
-pub type PredictionOf<M> = <<M as Model>::Head as Head>::Prediction;
-
-impl<I: Input, const HIDDEN: usize, O: Head, A: Activation> crate::architecture::sealed::Sealed
-    for Mlp<I, HIDDEN, O, A>
-{
-}
+impl<I: Input, const HIDDEN: usize, O: Head, A: Activation> Sealed for Mlp<I, HIDDEN, O, A> {}
 
 impl<I: Input, const HIDDEN: usize, O: Head, A: Activation> Model for Mlp<I, HIDDEN, O, A> {
     type Input = I;
@@ -223,37 +192,6 @@ impl<I: Input, const HIDDEN: usize, O: Head, A: Activation> Mlp<I, HIDDEN, O, A>
         let loss = engine.gradients::<Self>(batch);
         Ok((loss, engine.last_gradients()))
     }
-}
-
-/// The batch in the kernels' form, if the model can take it.
-pub(crate) fn checked_batch<'a, M: Model>(
-    inputs: &'a [ExampleOf<M>],
-    targets: &'a [TargetOf<M>],
-) -> Result<Batch<'a>, Error> {
-    let batch = batch(inputs, targets)?;
-    M::NETWORK.check(batch)?;
-    Ok(batch)
-}
-
-/// The batch in the kernels' form, if it has as many targets as inputs, and some.
-pub(crate) fn batch<'a, E: Example, T: Target>(
-    inputs: &'a [E],
-    targets: &'a [T],
-) -> Result<Batch<'a>, Error> {
-    if inputs.len() != targets.len() {
-        return Err(Error::LengthMismatch {
-            inputs: inputs.len(),
-            targets: targets.len(),
-        });
-    }
-    if inputs.is_empty() {
-        return Err(Error::EmptyBatch);
-    }
-    Ok(Batch {
-        len: inputs.len(),
-        inputs: E::flatten(inputs),
-        targets: T::flatten(targets),
-    })
 }
 
 impl<I: Input, const HIDDEN: usize, O: Head, A: Activation> Clone for Mlp<I, HIDDEN, O, A> {

@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::kernels::buffer::Buffer;
-use crate::mlp::Model;
+use crate::model::Model;
 
 /// A model's parameters in padded storage, if all are finite.
 pub(crate) fn checked_and_padded<M: Model>(model: &M) -> Result<Buffer, Error> {

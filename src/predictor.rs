@@ -9,7 +9,7 @@ use crate::architecture::{Example, Softmax};
 use crate::engine;
 use crate::error::Error;
 use crate::kernels::buffer::Buffer;
-use crate::mlp::{ExampleOf, Model, PredictionOf};
+use crate::model::{ExampleOf, Model, PredictionOf};
 use crate::padding::checked_and_padded;
 use crate::sample;
 use crate::simd::Backend;

@@ -17,7 +17,7 @@ use crate::kernels::products::{DHidden, DX, Hidden, Layers, OuterProducts, Outpu
 use crate::kernels::shape::{self, Fixed, Neurons, Shape};
 use crate::kernels::transpose::transpose;
 use crate::kernels::update::AllFinite;
-use crate::mlp::Model;
+use crate::model::Model;
 use crate::network::{Inputs, Network, Targets};
 use crate::simd::{Backend, Kernel, LANES, Simd};
 

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use nalgebra::{DMatrix, DVector};
 
 use crate::error::Error;
-use crate::mlp::{ExampleOf, Model, TargetOf, checked_batch};
+use crate::model::{ExampleOf, Model, TargetOf, checked_batch};
 use crate::network::{ActivationKind, Batch, HeadKind, InputKind, Inputs, Network, Targets};
 
 /// A model in `f64`.

@@ -7,7 +7,7 @@ use rand_xoshiro::rand_core::Rng;
 use crate::architecture::{Input, Softmax, Tokens};
 use crate::corpus::push;
 use crate::error::Error;
-use crate::mlp::Model;
+use crate::model::Model;
 use crate::random::unit;
 use crate::trainer::Trainer;
 use crate::vocabulary::Vocabulary;

@@ -23,7 +23,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::architecture::{Activation, Head, Input};
 use crate::error::Error;
-use crate::mlp::{Mlp, Model};
+use crate::mlp::Mlp;
+use crate::model::Model;
 use crate::network::Tensor;
 use crate::vocabulary::Vocabulary;
 

@@ -7,7 +7,7 @@ use crate::architecture::Example;
 use crate::dataset::{Dataset, Minibatch};
 use crate::engine::{Engine, Path};
 use crate::error::Error;
-use crate::mlp::{ExampleOf, Model, PredictionOf, TargetOf, batch, checked_batch};
+use crate::model::{ExampleOf, Model, PredictionOf, TargetOf, batch, checked_batch};
 use crate::network::Batch;
 use crate::optimizer::{Optimizer, check_clipping};
 use crate::simd::Backend;

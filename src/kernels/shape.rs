@@ -7,7 +7,7 @@
 
 use core::marker::PhantomData;
 
-use crate::mlp::Model;
+use crate::model::Model;
 use crate::network::Network;
 
 /// A network's shape.

@@ -7,7 +7,7 @@ use super::header::Header;
 use super::keys::{Keyed, Keys};
 use super::{about, refuse};
 use crate::error::Error;
-use crate::mlp::Model;
+use crate::model::Model;
 use crate::network::Network;
 
 /// Where a file's bytes come from.

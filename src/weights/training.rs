@@ -16,7 +16,7 @@ use super::read::{self, Source};
 use super::write::Contents;
 use super::{METADATA, quoted, refuse};
 use crate::error::Error;
-use crate::mlp::Model;
+use crate::model::Model;
 use crate::network::{HeadKind, Network};
 use crate::optimizer::{AdamW, Momentum, Optimizer, Sgd};
 use crate::state::TrainingState;
