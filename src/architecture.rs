@@ -291,7 +291,7 @@ impl Head for Binary {
 /// Embedding table, and the weights of one block for each place of the context.
 ///
 /// One block for each place keeps the product `CONTEXT · EMBED` out of the types, which stable Rust cannot write. In
-/// memory the blocks follow one another as the rows of one `[CONTEXT · EMBED, HIDDEN]` matrix, PyTorch's `W1`.
+/// memory the blocks follow one another as the rows of one `[CONTEXT · EMBED, HIDDEN]` matrix, makemore's `W1`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EmbeddingLayer<
     const VOCAB: usize,
@@ -299,11 +299,11 @@ pub struct EmbeddingLayer<
     const EMBED: usize,
     const HIDDEN: usize,
 > {
-    /// Column v is the embedding of token v; in memory `[VOCAB, EMBED]`, PyTorch's `C`.
+    /// Column v is the embedding of token v; in memory `[VOCAB, EMBED]`, makemore's `C`.
     pub embedding: Box<SMatrix<f32, EMBED, VOCAB>>,
     /// Block t maps the embedding of the token at place t to the neurons.
     pub weights: Box<[SMatrix<f32, HIDDEN, EMBED>; CONTEXT]>,
-    /// `b1`.
+    /// Makemore's `b1`.
     pub bias: Box<SVector<f32, HIDDEN>>,
 }
 
@@ -312,16 +312,16 @@ pub struct EmbeddingLayer<
 pub struct DenseLayer<const FEATURES: usize, const HIDDEN: usize> {
     /// Column i holds the weights of feature i.
     pub weights: Box<SMatrix<f32, HIDDEN, FEATURES>>,
-    /// `b1`.
+    /// Makemore's `b1`.
     pub bias: Box<SVector<f32, HIDDEN>>,
 }
 
-/// Weights from `HIDDEN` neurons to `OUTPUTS` outputs; in memory `[HIDDEN, OUTPUTS]`, PyTorch's `W2`.
+/// Weights from `HIDDEN` neurons to `OUTPUTS` outputs; in memory `[HIDDEN, OUTPUTS]`, makemore's `W2`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OutputLayer<const HIDDEN: usize, const OUTPUTS: usize> {
     /// Column n holds the weights of neuron n.
     pub weights: Box<SMatrix<f32, OUTPUTS, HIDDEN>>,
-    /// `b2`.
+    /// Makemore's `b2`.
     pub bias: Box<SVector<f32, OUTPUTS>>,
 }
 

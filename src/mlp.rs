@@ -26,7 +26,8 @@ pub type NameModel = Mlp<Tokens<27, 3, 2>, 100, Softmax<27>>;
 /// z = b2 + W2ᵀ · h                    logits, or numbers                                            [OUTPUTS]
 /// ```
 ///
-/// The parameters are nalgebra matrices of exactly these shapes, on the heap. A [`Trainer`](crate::Trainer) keeps its own
+/// with W1 `[INPUTS, HIDDEN]` and W2 `[HIDDEN, OUTPUTS]`. The parameters are nalgebra matrices of exactly these shapes, on
+/// the heap. A [`Trainer`](crate::Trainer) keeps its own
 /// padded copy and gives the model back.
 ///
 /// ```
@@ -138,7 +139,7 @@ impl<I: Input, const HIDDEN: usize, O: Head, A: Activation> Mlp<I, HIDDEN, O, A>
         count
     }
 
-    /// Class probabilities, or numbers, for one input.
+    /// Class probabilities, the probability of yes, or numbers, for one input.
     ///
     /// This and the other methods here set up working storage at every call: right for a look at a model, slow in a loop.
     /// A [`Trainer`](crate::Trainer) keeps its storage.
@@ -153,21 +154,28 @@ impl<I: Input, const HIDDEN: usize, O: Head, A: Activation> Mlp<I, HIDDEN, O, A>
         Engine::new(self, Backend::detect())?.example_outputs::<Self>(inputs, true)
     }
 
-    /// Mean loss of a batch: nats for a softmax, mean squared error for a regression.
+    /// Mean loss of a batch, of the kind and in the units that the [head](Head) says: nats for [`Softmax`] and
+    /// [`Binary`](crate::Binary). It may be infinite or NaN where outputs overflow.
     ///
     /// # Errors
     ///
-    /// As [`Trainer::step`](crate::Trainer::step).
+    /// As [`Trainer::step`](crate::Trainer::step) for a bad batch, and [`Error::NonFiniteParameter`] for a bad model.
     pub fn loss(&self, inputs: &[I::Example], targets: &[O::Target]) -> Result<f32, Error> {
         let batch = checked_batch::<Self>(inputs, targets)?;
         Ok(Engine::new(self, Backend::detect())?.loss::<Self>(batch))
     }
 
-    /// Mean loss of a batch and its gradient with respect to every parameter, in a model's shape.
+    /// Mean loss of a batch and its gradient with respect to every parameter, in a model's shape. They may be infinite
+    /// or NaN where outputs overflow.
+    ///
+    /// # Accuracy
+    ///
+    /// Each coordinate is within [`KERNEL_TOLERANCE`](crate::gradcheck::KERNEL_TOLERANCE) times the sum of the absolute values
+    /// of its terms of the [reference](crate::reference).
     ///
     /// # Errors
     ///
-    /// As [`Trainer::step`](crate::Trainer::step).
+    /// As [`loss`](Mlp::loss).
     pub fn gradients(
         &self,
         inputs: &[I::Example],
@@ -180,7 +188,7 @@ impl<I: Input, const HIDDEN: usize, O: Head, A: Activation> Mlp<I, HIDDEN, O, A>
     ///
     /// # Errors
     ///
-    /// As [`Trainer::step`](crate::Trainer::step).
+    /// As [`loss`](Mlp::loss).
     pub fn gradients_on(
         &self,
         backend: Backend,

@@ -58,7 +58,7 @@ impl<M: Model> Predictor<M> {
         self
     }
 
-    /// Class probabilities, the probability of yes, or numbers.
+    /// Class probabilities, the probability of yes, or numbers, for one input.
     ///
     /// # Errors
     ///
@@ -68,7 +68,7 @@ impl<M: Model> Predictor<M> {
         self.outputs(input, true)
     }
 
-    /// Outputs of the second layer: logits, or numbers.
+    /// Outputs of the second layer for one input: logits, or numbers.
     ///
     /// # Errors
     ///

@@ -16,7 +16,7 @@ use crate::state::TrainingState;
 /// Trains a model, one fused step at a time.
 ///
 /// It owns the parameters in padded form, working storage for one chunk of examples, a backend and an optimizer. After it
-/// is made, stepping and evaluating allocate nothing.
+/// is made, stepping, evaluating and predicting allocate nothing.
 ///
 /// ```
 /// use fused_mlp::{NameModel, SeedableRng, Sgd, Trainer, Xoshiro256PlusPlus};
@@ -114,9 +114,10 @@ impl<M: Model> Trainer<M> {
 
     /// One step on a batch of any length from 1 up: forward, backward, update.
     ///
-    /// Returns the mean loss of the batch before the update, in nats for a softmax. The update is computed twice, first to see
-    /// that all of it is finite and only then to write, so a failed step leaves the model as it was. (To name the tensor at
-    /// fault, a failed step allocates; one that succeeds does not.)
+    /// Returns the mean loss of the batch before the update, in nats for [`Softmax`](crate::Softmax) and
+    /// [`Binary`](crate::Binary). New parameters take the place of the old only when all of them, and the loss, are known to be
+    /// finite, so a failed step leaves the model as it was. (To name the tensor at fault, a failed step allocates; one that
+    /// succeeds does not.)
     ///
     /// # Errors
     ///
@@ -182,7 +183,8 @@ impl<M: Model> Trainer<M> {
         Ok(loss)
     }
 
-    /// Mean loss over a whole data set, or any part of one.
+    /// Mean loss over a data set of any length, in the units of [`step`](Trainer::step). It may be infinite or NaN where
+    /// outputs overflow.
     ///
     /// # Errors
     ///
@@ -199,7 +201,7 @@ impl<M: Model> Trainer<M> {
         self.engine.loss::<M>(batch)
     }
 
-    /// Class probabilities, or numbers, for one input. A [`Predictor`](crate::Predictor) does the same through `&self` and
+    /// Class probabilities, the probability of yes, or numbers, for one input. A [`Predictor`](crate::Predictor) does the same
     /// without the training storage.
     ///
     /// # Errors
@@ -235,7 +237,7 @@ impl<M: Model> Trainer<M> {
         self.engine.model()
     }
 
-    /// Steps taken.
+    /// Steps taken, those before a [state](Trainer::state) that it was resumed from among them. A failed step is none.
     #[must_use]
     pub fn steps(&self) -> u64 {
         self.steps

@@ -6,7 +6,8 @@
 //! of the neurons are transposed to lanes over features, and that is all that is transposed.
 //!
 //! The chunks add to one set of gradients in their order, so the working storage does not grow with the batch, and a
-//! gradient is one sequence of multiply-adds over all examples of the batch. Lanes beyond the last example compute on
+//! gradient is one sequence of multiply-adds over all examples of the batch. The last chunk's kernels know that a gradient is
+//! complete, and store what it becomes: see [`Finish`]. Lanes beyond the last example compute on
 //! zeros, up to the outputs, whose gradient is set to zero in them.
 
 use super::buffer::Buffer;
@@ -202,7 +203,8 @@ struct Place {
     finish: Finish,
 }
 
-/// From the gradient of the outputs to those of all parameters, added to `gradients`:
+/// From the gradient of the outputs to those of all parameters, added to `gradients`, and after the last chunk to what they
+/// become:
 ///
 /// ```text
 /// d_W2 = Σ_b h_b ⊗ d_outputs_b     d_z = (W2·d_outputs) ∘ activation'(z)     d_W1 = Σ_b x_b ⊗ d_z_b     d_x = W1·d_z
@@ -224,7 +226,7 @@ fn backward<S: Simd, N: Shape>(
     let (d_first, d_second) = rest.split_at_mut(network.first_layer_vectors());
     let (d_w1, d_b1) = d_first.split_at_mut(network.inputs() * network.hidden_vectors());
     let (d_w2, d_b2) = d_second.split_at_mut(network.hidden * network.output_vectors());
-    let d_b2 = &mut d_b2[..network.output_vectors()]; // without what rounds the parameters up
+    let d_b2 = &mut d_b2[..network.output_vectors()]; // without what rounds all parameters up
     if place.is_first {
         for sums in [&mut *d_embedding, d_b1, d_b2] {
             sums.as_flattened_mut().fill(0.0);
@@ -237,13 +239,13 @@ fn backward<S: Simd, N: Shape>(
         columns,
     } = workspace;
     let columns = columns.pairs_mut();
-    let mut panel = Columns {
+    let mut chunk = Chunk {
         examples,
         place,
         columns,
     };
 
-    panel.layer_gradient(
+    chunk.layer_gradient(
         simd,
         Neurons(shape),
         hidden.rows(),
@@ -260,7 +262,7 @@ fn backward<S: Simd, N: Shape>(
         d_outputs: outputs.pairs(),
         hidden: hidden.vectors_mut(),
     });
-    panel.layer_gradient(
+    chunk.layer_gradient(
         simd,
         shape::Inputs(shape),
         x.rows(),
@@ -284,7 +286,7 @@ fn backward<S: Simd, N: Shape>(
             network,
             tokens,
             x.pairs(),
-            panel.columns,
+            chunk.columns,
             d_embedding.as_flattened_mut(),
         );
         place.finish.replace(simd, layers.embedding, d_embedding);
@@ -299,14 +301,15 @@ struct LayerGradient<'a> {
     parameters: &'a [[f32; LANES]],
 }
 
-/// Room for a panel of gradients, transposed.
-struct Columns<'a> {
+/// A chunk, for the gradients of weights.
+struct Chunk<'a> {
     examples: usize,
     place: Place,
+    /// Room for a panel of the gradient of outputs or neurons, transposed.
     columns: &'a mut [Pair],
 }
 
-impl Columns<'_> {
+impl Chunk<'_> {
     /// The gradient of a layer's weights and biases, from its inputs `a[row][example]` and the gradient `d[column][example]`
     /// of its sums, panel after panel: what is transposed is used at once, while it is in the cache.
     #[inline(always)]

@@ -19,7 +19,7 @@ const PARTS: usize = 4;
 /// Vectors of neurons whose sums are formed together: 256 neurons.
 const BLOCK: usize = 256 / LANES;
 
-/// Most vectors of outputs: 256 classes.
+/// Vectors of outputs that are computed together: 256 outputs, the most that a softmax has.
 const MOST: usize = 256 / LANES;
 
 /// The outputs of one example as the second layer gives them.
@@ -386,7 +386,7 @@ fn loss<S: Simd>(simd: S, network: Network, targets: Targets<'_>, z: &mut [[f32;
     }
 }
 
-/// `d_w2[n] = h[n] · d_outputs` and `d_z = (W2 · d_outputs) ∘ activation'`, sixteen neurons at a time.
+/// `d_w2[n] = finish(h[n] · d_outputs)` and `d_z = (W2 · d_outputs) ∘ activation'`, sixteen neurons at a time.
 #[inline(always)]
 fn second_layer<S: Simd, N: Shape>(
     simd: S,
@@ -421,12 +421,11 @@ fn second_layer<S: Simd, N: Shape>(
         }
         neurons!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
         let d_h = simd.sum_lanes_of_rows(products);
-        let d_h = differentiate(simd, network.activation, simd.load(h), d_h);
-        simd.store(d_h, d_z);
+        simd.store(differentiate(simd, network.activation, simd.load(h), d_h), d_z);
     }
 }
 
-/// `d_w1[i] = x[i] · d_z`, and the gradient of the embeddings that were looked up.
+/// `d_w1[i] = finish(x[i] · d_z)`, and the gradient of the embedding, which is zero where nothing was looked up.
 #[inline(always)]
 fn first_layer<S: Simd, N: Shape>(
     simd: S,
