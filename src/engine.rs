@@ -4,8 +4,9 @@ use alloc::vec::Vec;
 
 use crate::architecture::Head;
 use crate::error::Error;
-use crate::kernels::batch_step::{BatchStep, Task, Workspace};
+use crate::kernels::batch_step::{BatchStep, Task};
 use crate::kernels::buffer::Buffer;
+use crate::kernels::chunk::Workspace;
 use crate::kernels::example_step::{ExampleGradients, ExampleOutputs};
 use crate::kernels::finish::Finish;
 use crate::kernels::shape::Fixed;

@@ -3,53 +3,24 @@
 //! Lanes run over examples. A batch is taken in chunks of [`CHUNK`] examples, and activations are stored
 //! `[feature][example]`, so that a row of one feature is two vectors: no padding inside, no sums across lanes, and a
 //! softmax that works down columns. Gradients of the weights sum over examples; for them the gradients of the outputs and
-//! of the neurons are transposed to lanes over features, and that is all that is transposed.
+//! of the neurons are transposed to lanes over features. Besides these only the inputs are transposed, and for an embedding
+//! their gradient, both of them narrow.
 //!
 //! The chunks add to one set of gradients in their order, so the working storage does not grow with the batch, and a
-//! gradient is one sequence of multiply-adds over all examples of the batch. The last chunk's kernels know that a gradient is
-//! complete, and store what it becomes: see [`Finish`]. Lanes beyond the last example compute on
-//! zeros, up to the outputs, whose gradient is set to zero in them.
+//! gradient is one sequence of multiply-adds over all examples of the batch. With the last chunk a gradient is complete, and
+//! what it becomes is stored: see [`Finish`]. Lanes beyond the last example compute on zeros, up to the outputs, whose
+//! gradient is set to zero in them.
 
-use super::buffer::Buffer;
+use super::chunk::{CHUNK, HALVES, PANEL, Workspace};
 use super::contract::Out;
-use super::embedding::{PANEL, gather, scatter};
+use super::embedding::{gather, scatter};
 use super::finish::Finish;
 use super::heads::loss;
 use super::products::{DHidden, DX, Hidden, Layers, OuterProducts, OutputsOf};
-use super::shape::{self, Count, Neurons, Shape};
+use super::shape::{Count, Features, Neurons, Shape};
 use super::transpose::transpose;
-use crate::network::{Inputs, Network, Targets};
+use crate::network::{Inputs, Targets};
 use crate::simd::{Kernel, LANES, Pair, Simd};
-
-/// Examples that are worked on together.
-pub(crate) const CHUNK: usize = 32;
-
-/// Vectors of a row of one feature.
-pub(crate) const HALVES: usize = CHUNK / LANES;
-
-/// Activations and their gradients for one chunk.
-#[derive(Clone, Debug)]
-pub(crate) struct Workspace {
-    /// `[input][example]`: x, later d_x.
-    pub(crate) x: Buffer,
-    /// `[neuron][example]`: h, later d_z.
-    pub(crate) hidden: Buffer,
-    /// `[output][example]`: logits, later their gradient.
-    pub(crate) outputs: Buffer,
-    /// `[example][feature]`: the inputs or their gradient in panels, or a panel of the gradient of outputs or neurons.
-    pub(crate) columns: Buffer,
-}
-
-impl Workspace {
-    pub(crate) fn new(network: Network) -> Self {
-        Self {
-            x: Buffer::zeroed(network.inputs().next_multiple_of(LANES) * HALVES),
-            hidden: Buffer::zeroed(network.hidden_vectors() * LANES * HALVES),
-            outputs: Buffer::zeroed(network.output_vectors() * LANES * HALVES),
-            columns: Buffer::zeroed(network.inputs().div_ceil(PANEL) * CHUNK * HALVES),
-        }
-    }
-}
 
 /// What is wanted of a batch.
 pub(crate) enum Task<'a> {
@@ -248,7 +219,7 @@ fn backward<S: Simd, N: Shape>(
     chunk.layer_gradient(
         simd,
         Neurons(shape),
-        hidden.rows(),
+        hidden.pairs(),
         outputs.pairs(),
         LayerGradient {
             weights: d_w2,
@@ -264,8 +235,8 @@ fn backward<S: Simd, N: Shape>(
     });
     chunk.layer_gradient(
         simd,
-        shape::Inputs(shape),
-        x.rows(),
+        Features(shape),
+        x.pairs(),
         hidden.pairs(),
         LayerGradient {
             weights: d_w1,
@@ -317,7 +288,7 @@ impl Chunk<'_> {
         &mut self,
         simd: S,
         rows: R,
-        a: &[[f32; CHUNK]],
+        a: &[Pair],
         d: &[Pair],
         LayerGradient {
             weights,
@@ -326,7 +297,7 @@ impl Chunk<'_> {
         }: LayerGradient<'_>,
     ) {
         let stride = bias.len();
-        let panels = d.chunks(HALVES * LANES).zip(bias.chunks_mut(HALVES));
+        let panels = d.chunks(PANEL).zip(bias.chunks_mut(HALVES));
         for (panel, (d, bias)) in panels.enumerate() {
             let cols = bias.len();
             transpose(simd, d, self.examples.div_ceil(LANES), self.columns, bias);

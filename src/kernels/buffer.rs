@@ -4,7 +4,6 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::batch_step::CHUNK;
 use crate::simd::{LANES, Pair};
 
 /// A heap slice of whole vectors, aligned to 64 bytes.
@@ -53,11 +52,6 @@ impl Buffer {
 
     pub(crate) fn pairs_mut(&mut self) -> &mut [Pair] {
         self.vectors_mut().as_chunks_mut().0
-    }
-
-    /// Two vectors each, as the examples of a chunk.
-    pub(crate) fn rows(&self) -> &[[f32; CHUNK]] {
-        self.floats().as_chunks().0
     }
 
     pub(crate) fn vectors_mut(&mut self) -> &mut [[f32; LANES]] {

@@ -25,7 +25,7 @@
 //!
 //! The scalars lie in one of two orders, [`ByRow`] and [`ByColumn`].
 
-use super::batch_step::{CHUNK, HALVES};
+use super::chunk::{CHUNK, HALVES};
 use super::shape::Count;
 use crate::simd::{LANES, Pair, Simd};
 
@@ -224,9 +224,9 @@ fn tile<S: Simd, const ROWS: usize, const COLS: usize>(
 }
 
 /// The scalars of activations: k runs over the examples of a chunk.
-pub(crate) fn by_example(activations: &[[f32; CHUNK]]) -> ByRow<'_> {
+pub(crate) fn by_example(activations: &[Pair]) -> ByRow<'_> {
     ByRow {
-        scalars: activations.as_flattened(),
+        scalars: activations.as_flattened().as_flattened(),
         stride: CHUNK,
     }
 }

@@ -3,12 +3,9 @@
 //! Between examples and features lie the columns, `[panel][example][feature]` with panels of 32 features: what is looked up
 //! or added up there is side by side, and registers transpose it.
 
-use super::batch_step::{CHUNK, HALVES};
+use super::chunk::{CHUNK, HALVES, PANEL};
 use crate::network::{InputKind, Inputs, Network};
 use crate::simd::{LANES, Pair, Simd};
-
-/// Features of a panel.
-pub(crate) const PANEL: usize = HALVES * LANES;
 
 /// Lays a chunk of inputs out as `x[feature][example]`, zero for the examples that are not there.
 ///

@@ -5,7 +5,7 @@
 //! and within one as [`PARTS`] interleaved chains (neuron n in chain n mod 4), because one chain would wait for itself; so the
 //! rounding is not that of a batch of one, but it is the same on every backend.
 
-use super::batch_step::Workspace;
+use super::chunk::Workspace;
 use super::finish::Finish;
 use super::math::{exp, ln};
 use super::products::{Layers, activate, differentiate};

@@ -1,6 +1,6 @@
 //! The losses: from outputs to the loss of each example and the gradient with respect to the outputs.
 
-use super::batch_step::{CHUNK, HALVES};
+use super::chunk::{CHUNK, HALVES};
 use super::math::{exp, ln};
 use crate::network::{HeadKind, Network, Targets};
 use crate::simd::{LANES, Simd};

@@ -3,11 +3,11 @@
 //! Each is a kernel of its own, called and not inlined into the step: a call costs a thousandth of a product, and compiling
 //! them one by one takes a fraction of the time that a single function with all their tiles would.
 
-use super::batch_step::{CHUNK, HALVES};
+use super::chunk::HALVES;
 use super::contract::{ByColumn, ByRow, Epilogue, Out, by_example, contract};
 use super::finish::Finish;
 use super::math::tanh;
-use super::shape::{Count, Inputs, Neurons, Outputs, Shape};
+use super::shape::{Count, Features, Neurons, Outputs, Shape};
 use crate::network::ActivationKind;
 use crate::simd::{Kernel, LANES, Pair, Simd};
 
@@ -168,7 +168,7 @@ impl<N: Shape> Kernel for DX<'_, N> {
         let stride = network.hidden_vectors() * LANES;
         contract(
             simd,
-            Inputs(self.layers.shape),
+            Features(self.layers.shape),
             ByRow {
                 scalars: self.layers.first.as_flattened(),
                 stride,
@@ -188,7 +188,7 @@ impl<N: Shape> Kernel for DX<'_, N> {
 /// its sums: `weights[row] += Σ_b a[row][b] · d[b]`, or `=` for the first examples of a batch, and then what it becomes.
 pub(crate) struct OuterProducts<'a, R> {
     pub(crate) rows: R,
-    pub(crate) a: &'a [[f32; CHUNK]],
+    pub(crate) a: &'a [Pair],
     pub(crate) d: &'a [Pair],
     pub(crate) is_first: bool,
     pub(crate) finish: Finish,

@@ -84,7 +84,7 @@ macro_rules! count {
 
 count!(
     /// Width of the first layer's input.
-    Inputs, network => network.inputs()
+    Features, network => network.inputs()
 );
 count!(
     /// Number of hidden neurons.
