@@ -1,8 +1,9 @@
 //! Padded parameters, working storage and a backend: a model in the form that the kernels run on.
 
 use alloc::vec::Vec;
+use core::slice::from_ref;
 
-use crate::architecture::Head;
+use crate::architecture::{Example, Head};
 use crate::error::Error;
 use crate::kernels::batch_step::{BatchStep, Task};
 use crate::kernels::buffer::Buffer;
@@ -11,7 +12,7 @@ use crate::kernels::example_step::{ExampleGradients, ExampleOutputs};
 use crate::kernels::finish::Finish;
 use crate::kernels::shape::Fixed;
 use crate::kernels::update::{AllFinite, Norm, Step, Update};
-use crate::model::{Model, PredictionOf};
+use crate::model::{ExampleOf, Model, PredictionOf};
 use crate::network::{Batch, CHAINS, Inputs, Network, Tensor};
 use crate::optimizer::{Optimizer, Sgd};
 use crate::padding::{checked_and_padded, padded, unpadded};
@@ -182,13 +183,13 @@ impl Engine {
         Ok(loss)
     }
 
-    /// What the head of an `M` makes of one example, or its logits, on the path for single examples.
+    /// As [`predict`], with this engine's parameters.
     pub(crate) fn example_outputs<M: Model>(
         &self,
-        inputs: Inputs<'_>,
+        input: &ExampleOf<M>,
         normalise: bool,
     ) -> Result<PredictionOf<M>, Error> {
-        predict::<M>(self.backend, self.parameters.vectors(), inputs, normalise)
+        predict::<M>(self.backend, self.parameters.vectors(), input, normalise)
     }
 
     /// The part of [`step`](Self::step) after the gradients, in a pass over all of them.
@@ -289,13 +290,16 @@ fn run_example<M: Model>(backend: Backend, gradients: ExampleGradients<'_, Netwo
     }
 }
 
-/// The outputs of one example of an `M`, if all are finite.
+/// What the head of an `M` makes of one input, or without `normalise` its logits, on the path for single examples; if the
+/// input is one of an `M`, and all outputs are finite.
 pub(crate) fn predict<M: Model>(
     backend: Backend,
     parameters: &[[f32; LANES]],
-    inputs: Inputs<'_>,
+    input: &ExampleOf<M>,
     normalise: bool,
 ) -> Result<PredictionOf<M>, Error> {
+    let inputs = ExampleOf::<M>::flatten(from_ref(input));
+    M::NETWORK.check_inputs(inputs)?;
     let mut prediction = M::Head::blank();
     let outputs = prediction.as_mut();
     write_outputs::<M>(backend, parameters, inputs, normalise, outputs);

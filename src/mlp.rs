@@ -6,11 +6,12 @@ use core::marker::PhantomData;
 use rand_xoshiro::rand_core::Rng;
 
 use crate::architecture::sealed::Sealed;
-use crate::architecture::{Activation, Example, Head, Input, Layer, Softmax, Tanh, Tokens};
+use crate::architecture::{Activation, Head, Input, Layer, Softmax, Tanh, Tokens};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::model::{Model, checked_batch};
 use crate::network::Network;
+use crate::predictor::Predictor;
 use crate::random::StandardNormal;
 use crate::simd::Backend;
 
@@ -142,16 +143,14 @@ impl<I: Input, const HIDDEN: usize, O: Head, A: Activation> Mlp<I, HIDDEN, O, A>
     /// Class probabilities, the probability of yes, or numbers, for one input.
     ///
     /// This and the other methods here set up working storage at every call: right for a look at a model, slow in a loop.
-    /// A [`Trainer`](crate::Trainer) keeps its storage.
+    /// A [`Trainer`](crate::Trainer) and a [`Predictor`] keep theirs.
     ///
     /// # Errors
     ///
     /// [`Error::TokenOutOfRange`] or [`Error::NonFiniteData`] for a bad input, [`Error::NonFiniteParameter`] for a bad
     /// model, [`Error::NonFinitePrediction`] for outputs that overflow.
     pub fn predict(&self, input: &I::Example) -> Result<O::Prediction, Error> {
-        let inputs = I::Example::flatten(core::slice::from_ref(input));
-        Self::NETWORK.check_inputs(inputs)?;
-        Engine::new(self, Backend::detect())?.example_outputs::<Self>(inputs, true)
+        Predictor::new(self)?.predict(input)
     }
 
     /// Mean loss of a batch, of the kind and in the units that the [head](Head) says: nats for [`Softmax`] and

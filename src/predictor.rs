@@ -1,11 +1,10 @@
 //! A trained model for predicting and nothing else.
 
 use core::marker::PhantomData;
-use core::slice::from_ref;
 
 use rand_xoshiro::rand_core::Rng;
 
-use crate::architecture::{Example, Softmax};
+use crate::architecture::Softmax;
 use crate::engine;
 use crate::error::Error;
 use crate::kernels::buffer::Buffer;
@@ -78,9 +77,7 @@ impl<M: Model> Predictor<M> {
     }
 
     fn outputs(&self, input: &ExampleOf<M>, normalise: bool) -> Result<PredictionOf<M>, Error> {
-        let inputs = ExampleOf::<M>::flatten(from_ref(input));
-        M::NETWORK.check_inputs(inputs)?;
-        engine::predict::<M>(self.backend, self.parameters.vectors(), inputs, normalise)
+        engine::predict::<M>(self.backend, self.parameters.vectors(), input, normalise)
     }
 }
 

@@ -3,7 +3,6 @@
 use core::marker::PhantomData;
 use core::slice::from_ref;
 
-use crate::architecture::Example;
 use crate::dataset::{Dataset, Minibatch};
 use crate::engine::{Engine, Path};
 use crate::error::Error;
@@ -209,9 +208,7 @@ impl<M: Model> Trainer<M> {
     /// [`Error::TokenOutOfRange`] or [`Error::NonFiniteData`] for a bad input, [`Error::NonFinitePrediction`] for outputs
     /// that overflow.
     pub fn predict(&self, input: &ExampleOf<M>) -> Result<PredictionOf<M>, Error> {
-        let inputs = ExampleOf::<M>::flatten(from_ref(input));
-        M::NETWORK.check_inputs(inputs)?;
-        self.engine.example_outputs::<M>(inputs, true)
+        self.engine.example_outputs::<M>(input, true)
     }
 
     /// Outputs of the second layer for one input: logits, or numbers.
@@ -220,9 +217,7 @@ impl<M: Model> Trainer<M> {
     ///
     /// As [`predict`](Trainer::predict).
     pub fn logits(&self, input: &ExampleOf<M>) -> Result<PredictionOf<M>, Error> {
-        let inputs = ExampleOf::<M>::flatten(from_ref(input));
-        M::NETWORK.check_inputs(inputs)?;
-        self.engine.example_outputs::<M>(inputs, false)
+        self.engine.example_outputs::<M>(input, false)
     }
 
     /// The optimizer, with the learning rate that was set last.
