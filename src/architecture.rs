@@ -106,11 +106,13 @@ pub struct Tokens<const VOCAB: usize, const CONTEXT: usize, const EMBED: usize>;
 pub struct Dense<const FEATURES: usize>;
 
 /// `CLASSES` classes; the loss is the cross-entropy of the softmax, in nats:
-/// `ln Σ_v e^(z_v) − z_y`, averaged over the batch. At most 256 classes: a class is one byte.
+/// `ln Σ_v e^(z_v) − z_y`, averaged over the batch. At most 256 classes: a class is one byte. The prediction is the probability
+/// of each class, `[CLASSES]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Softmax<const CLASSES: usize>;
 
-/// `OUTPUTS` numbers; the loss is [`SquaredError`], or [`Huber`]'s if named, averaged over outputs and batch.
+/// `OUTPUTS` numbers; the loss is [`SquaredError`], or [`Huber`]'s if named, averaged over outputs and batch. The prediction is
+/// the numbers z themselves, `[OUTPUTS]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Regression<const OUTPUTS: usize, L: RegressionLoss = SquaredError>(PhantomData<L>);
 

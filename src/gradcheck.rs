@@ -118,7 +118,7 @@ impl fmt::Display for Report {
 ///
 /// # Errors
 ///
-/// As [`Trainer::step`](crate::Trainer::step).
+/// As [`Mlp::loss`].
 pub fn kernels<I: Input, const HIDDEN: usize, O: Head, A: Activation>(
     model: &Mlp<I, HIDDEN, O, A>,
     backend: Backend,
@@ -155,7 +155,7 @@ pub fn kernels<I: Input, const HIDDEN: usize, O: Head, A: Activation>(
 ///
 /// # Errors
 ///
-/// As [`Trainer::step`](crate::Trainer::step).
+/// As [`Reference::loss`].
 pub fn reference<M: Model>(
     model: &M,
     inputs: &[ExampleOf<M>],

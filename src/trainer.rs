@@ -161,6 +161,19 @@ impl<M: Model> Trainer<M> {
     /// The same mathematics as [`step`](Trainer::step) on a batch of one, in another order of sums, so the last bits differ
     /// from it; like it, it has the same bits on every fused backend.
     ///
+    /// ```
+    /// use fused_mlp::{AdamW, Dense, Mlp, Regression, SeedableRng, Trainer, Xoshiro256PlusPlus};
+    ///
+    /// let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
+    /// let model = Mlp::<Dense<2>, 16, Regression<1>>::fan_in_scaled(&mut rng);
+    /// let mut trainer = Trainer::new(model, AdamW::new(0.01))?.with_clipping(1.0)?;
+    /// let (event, outcome) = ([0.3, -0.1], [0.2]);
+    /// let first = trainer.step_one(&event, &outcome)?; // squared error before the step
+    /// let second = trainer.step_one(&event, &outcome)?;
+    /// assert!(second < first);
+    /// # Ok::<(), fused_mlp::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`step`](Trainer::step).

@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 use super::keys::Keys;
-use super::read::{self, Source};
+use super::read;
+use super::source::Source;
 use super::to_bytes;
 use super::training::{read_state, state_to_bytes};
 use crate::error::Error;

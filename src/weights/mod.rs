@@ -56,6 +56,7 @@ mod file;
 mod header;
 mod keys;
 mod read;
+mod source;
 mod training;
 mod write;
 
