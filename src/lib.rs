@@ -121,6 +121,7 @@
 //! and `replay/`. Each uses only what comes after it in `fit` → `trainer` → `engine` → `kernels/` → `network` → `simd/`.
 
 #![no_std]
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
 extern crate alloc;
 #[cfg(any(feature = "std", test))]
