@@ -16,7 +16,7 @@ use super::contract::Out;
 use super::embedding::{gather, scatter};
 use super::finish::Finish;
 use super::heads::loss;
-use super::products::{DHidden, DX, Hidden, Layers, OuterProducts, OutputsOf};
+use super::products::{DHidden, DX, Gradients, Hidden, Layers, OuterProducts, OutputsOf};
 use super::shape::{Count, Features, Neurons, Shape};
 use super::transpose::transpose;
 use crate::network::{Inputs, Targets};
@@ -193,11 +193,13 @@ fn backward<S: Simd, N: Shape>(
     let shape = layers.shape;
     let network = shape.get();
     let halves = examples.div_ceil(LANES);
-    let (d_embedding, rest) = gradients.split_at_mut(network.embedding_vectors());
-    let (d_first, d_second) = rest.split_at_mut(network.first_layer_vectors());
-    let (d_w1, d_b1) = d_first.split_at_mut(network.inputs() * network.hidden_vectors());
-    let (d_w2, d_b2) = d_second.split_at_mut(network.hidden * network.output_vectors());
-    let d_b2 = &mut d_b2[..network.output_vectors()]; // without what rounds all parameters up
+    let Gradients {
+        d_embedding,
+        d_w1,
+        d_b1,
+        d_w2,
+        d_b2,
+    } = Gradients::of(network, gradients);
     if place.is_first {
         for sums in [&mut *d_embedding, d_b1, d_b2] {
             sums.as_flattened_mut().fill(0.0);

@@ -8,7 +8,7 @@
 use super::chunk::Workspace;
 use super::finish::Finish;
 use super::math::{exp, ln};
-use super::products::{Layers, activate, differentiate};
+use super::products::{Gradients, Layers, activate, differentiate};
 use super::shape::Shape;
 use crate::network::{HeadKind, InputKind, Inputs, Network, Targets};
 use crate::simd::{Kernel, LANES, Simd};
@@ -120,15 +120,17 @@ impl<N: Shape> Kernel for ExampleGradients<'_, N> {
         let layers = Layers::of(self.shape, self.parameters);
         let finish = self.finish;
         let hidden = self.workspace.hidden.vectors_mut();
-        let (d_embedding, rest) = self.gradients.split_at_mut(network.embedding_vectors());
-        let (d_first, d_second) = rest.split_at_mut(network.first_layer_vectors());
-        let (d_w2, d_b2) = d_second.split_at_mut(network.hidden * network.output_vectors());
-        let d_outputs = &mut d_b2[..network.output_vectors()];
+        let Gradients {
+            d_embedding,
+            d_w1,
+            d_b1,
+            d_w2,
+            d_b2: d_outputs, // of one example it is the same
+        } = Gradients::of(network, self.gradients);
 
         forward(simd, layers, self.inputs, 0, d_outputs, Some(hidden));
         let loss = loss(simd, network, self.targets, d_outputs);
 
-        let (d_w1, d_b1) = d_first.split_at_mut(network.inputs() * network.hidden_vectors());
         second_layer(simd, layers, hidden, d_outputs, finish, d_w2, d_b1);
         first_layer(simd, layers, self.inputs, d_b1, finish, d_w1, d_embedding);
         let (b1, b2) = (&layers.first[d_w1.len()..], &layers.second[d_w2.len()..]);

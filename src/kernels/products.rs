@@ -8,7 +8,7 @@ use super::contract::{ByColumn, ByRow, Epilogue, Out, by_example, contract};
 use super::finish::Finish;
 use super::math::tanh;
 use super::shape::{Count, Features, Neurons, Outputs, Shape};
-use crate::network::ActivationKind;
+use crate::network::{ActivationKind, Network};
 use crate::simd::{Kernel, LANES, Pair, Simd};
 
 /// The padded parameters of a network.
@@ -33,6 +33,32 @@ impl<'a, N: Shape> Layers<'a, N> {
             embedding,
             first,
             second,
+        }
+    }
+}
+
+/// The padded gradients of a network's parameters, tensor by tensor.
+pub(crate) struct Gradients<'a> {
+    pub(crate) d_embedding: &'a mut [[f32; LANES]],
+    pub(crate) d_w1: &'a mut [[f32; LANES]],
+    pub(crate) d_b1: &'a mut [[f32; LANES]],
+    pub(crate) d_w2: &'a mut [[f32; LANES]],
+    pub(crate) d_b2: &'a mut [[f32; LANES]],
+}
+
+impl<'a> Gradients<'a> {
+    #[inline(always)]
+    pub(crate) fn of(network: Network, gradients: &'a mut [[f32; LANES]]) -> Self {
+        let (d_embedding, rest) = gradients.split_at_mut(network.embedding_vectors());
+        let (d_first, d_second) = rest.split_at_mut(network.first_layer_vectors());
+        let (d_w1, d_b1) = d_first.split_at_mut(network.inputs() * network.hidden_vectors());
+        let (d_w2, d_b2) = d_second.split_at_mut(network.hidden * network.output_vectors());
+        Self {
+            d_embedding,
+            d_w1,
+            d_b1,
+            d_w2,
+            d_b2: &mut d_b2[..network.output_vectors()], // without what rounds all parameters up
         }
     }
 }
