@@ -48,7 +48,7 @@ pub trait Head: Sealed + Debug + Clone + Copy + Send + Sync + 'static {
     /// One example's target.
     type Target: Target;
 
-    /// One example's prediction: class probabilities, or numbers.
+    /// One example's prediction: class probabilities, the probability of yes, or numbers.
     type Prediction: AsRef<[f32]> + AsMut<[f32]> + Copy + Debug + PartialEq;
 
     /// The parameters between `HIDDEN` neurons and the outputs.

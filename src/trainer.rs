@@ -166,7 +166,7 @@ impl<M: Model> Trainer<M> {
     ///
     /// let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
     /// let model = Mlp::<Dense<2>, 16, Regression<1>>::fan_in_scaled(&mut rng);
-    /// let mut trainer = Trainer::new(model, AdamW::new(0.01))?.with_clipping(1.0)?;
+    /// let mut trainer = Trainer::new(model, AdamW::new(0.001))?.with_clipping(1.0)?;
     /// let (event, outcome) = ([0.3, -0.1], [0.2]);
     /// let first = trainer.step_one(&event, &outcome)?; // squared error before the step
     /// let second = trainer.step_one(&event, &outcome)?;
