@@ -29,7 +29,7 @@
 //! | | |
 //! |---|---|
 //! | models | [`Mlp`] of [`Tokens`] or [`Dense`], a hidden width, [`Softmax`], [`Regression`] or [`Binary`], [`Tanh`] or [`Relu`]; a regression's loss is [`SquaredError`] or [`Huber`] |
-//! | training | [`Trainer::step`] on batches, [`Trainer::step_one`] on one example; [`Sgd`], [`Momentum`], [`AdamW`]; clipping |
+//! | training | [`Trainer::step`] and [`Trainer::step_batch`] on batches, [`Trainer::step_one`] on one example; [`Sgd`], [`Momentum`], [`AdamW`]; clipping |
 //! | whole runs | [`Trainer::fit`], [`schedule`], [`EarlyStopping`]; [`TrainingState`] to go on later |
 //! | prediction | [`Predictor`], [`sample`] |
 //! | data | [`Corpus`], [`Vocabulary`], [`Dataset`], [`Minibatch`]; draws that are the same everywhere: [`random`] |

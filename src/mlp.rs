@@ -113,7 +113,7 @@ impl<I: Input, const HIDDEN: usize, O: Head, A: Activation> Mlp<I, HIDDEN, O, A>
     }
 
     /// Weights from N(0, 1 / fan-in), embeddings from N(0, 1), biases zero: sums that start near unit variance whatever
-    /// the widths, which is what networks wider than a few dozen neurons want.
+    /// the widths (LeCun et al., 1998, "Efficient BackProp"), which is what networks wider than a few dozen neurons want.
     #[must_use]
     pub fn fan_in_scaled(rng: &mut impl Rng) -> Self {
         let mut normal = StandardNormal::default();

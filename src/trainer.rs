@@ -88,7 +88,11 @@ impl<M: Model> Trainer<M> {
     }
 
     /// The same trainer with gradients clipped: those whose Euclidean norm, over all parameters, is above `norm` are scaled
-    /// down to it, as PyTorch's `clip_grad_norm_` does.
+    /// down to it, as PyTorch's `clip_grad_norm_` does:
+    ///
+    /// ```text
+    /// g ← g · min(1, norm / (‖g‖ + 1e-6))
+    /// ```
     ///
     /// # Errors
     ///

@@ -66,6 +66,7 @@ impl<'a> Gradients<'a> {
 /// `hidden = activation(b1 + W1ᵀ·x)`
 pub(crate) struct Hidden<'a, N> {
     pub(crate) layers: Layers<'a, N>,
+    /// Vectors of a row that have examples: one or two.
     pub(crate) halves: usize,
     pub(crate) x: &'a [Pair],
     pub(crate) hidden: &'a mut [[f32; LANES]],
