@@ -423,7 +423,10 @@ fn second_layer<S: Simd, N: Shape>(
         }
         neurons!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
         let d_h = simd.sum_lanes_of_rows(products);
-        simd.store(differentiate(simd, network.activation, simd.load(h), d_h), d_z);
+        simd.store(
+            differentiate(simd, network.activation, simd.load(h), d_h),
+            d_z,
+        );
     }
 }
 
