@@ -48,7 +48,7 @@ pub trait Head: Sealed + Debug + Clone + Copy + Send + Sync + 'static {
     /// One example's target.
     type Target: Target;
 
-    /// One example's prediction: class probabilities, or numbers.
+    /// One example's prediction: class probabilities, the probability of yes, or numbers.
     type Prediction: AsRef<[f32]> + AsMut<[f32]> + Copy + Debug + PartialEq;
 
     /// The parameters between `HIDDEN` neurons and the outputs.
@@ -106,11 +106,13 @@ pub struct Tokens<const VOCAB: usize, const CONTEXT: usize, const EMBED: usize>;
 pub struct Dense<const FEATURES: usize>;
 
 /// `CLASSES` classes; the loss is the cross-entropy of the softmax, in nats:
-/// `ln Σ_v e^(z_v) − z_y`, averaged over the batch. At most 256 classes: a class is one byte.
+/// `ln Σ_v e^(z_v) − z_y`, averaged over the batch. At most 256 classes: a class is one byte. The prediction is the probability
+/// of each class, `[CLASSES]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Softmax<const CLASSES: usize>;
 
-/// `OUTPUTS` numbers; the loss is [`SquaredError`], or [`Huber`]'s if named, averaged over outputs and batch.
+/// `OUTPUTS` numbers; the loss is [`SquaredError`], or [`Huber`]'s if named, averaged over outputs and batch. The prediction is
+/// the numbers z themselves, `[OUTPUTS]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Regression<const OUTPUTS: usize, L: RegressionLoss = SquaredError>(PhantomData<L>);
 
@@ -291,7 +293,7 @@ impl Head for Binary {
 /// Embedding table, and the weights of one block for each place of the context.
 ///
 /// One block for each place keeps the product `CONTEXT · EMBED` out of the types, which stable Rust cannot write. In
-/// memory the blocks follow one another as the rows of one `[CONTEXT · EMBED, HIDDEN]` matrix, PyTorch's `W1`.
+/// memory the blocks follow one another as the rows of one `[CONTEXT · EMBED, HIDDEN]` matrix, makemore's `W1`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EmbeddingLayer<
     const VOCAB: usize,
@@ -299,11 +301,11 @@ pub struct EmbeddingLayer<
     const EMBED: usize,
     const HIDDEN: usize,
 > {
-    /// Column v is the embedding of token v; in memory `[VOCAB, EMBED]`, PyTorch's `C`.
+    /// Column v is the embedding of token v; in memory `[VOCAB, EMBED]`, makemore's `C`.
     pub embedding: Box<SMatrix<f32, EMBED, VOCAB>>,
     /// Block t maps the embedding of the token at place t to the neurons.
     pub weights: Box<[SMatrix<f32, HIDDEN, EMBED>; CONTEXT]>,
-    /// `b1`.
+    /// Makemore's `b1`.
     pub bias: Box<SVector<f32, HIDDEN>>,
 }
 
@@ -312,16 +314,16 @@ pub struct EmbeddingLayer<
 pub struct DenseLayer<const FEATURES: usize, const HIDDEN: usize> {
     /// Column i holds the weights of feature i.
     pub weights: Box<SMatrix<f32, HIDDEN, FEATURES>>,
-    /// `b1`.
+    /// Makemore's `b1`.
     pub bias: Box<SVector<f32, HIDDEN>>,
 }
 
-/// Weights from `HIDDEN` neurons to `OUTPUTS` outputs; in memory `[HIDDEN, OUTPUTS]`, PyTorch's `W2`.
+/// Weights from `HIDDEN` neurons to `OUTPUTS` outputs; in memory `[HIDDEN, OUTPUTS]`, makemore's `W2`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OutputLayer<const HIDDEN: usize, const OUTPUTS: usize> {
     /// Column n holds the weights of neuron n.
     pub weights: Box<SMatrix<f32, OUTPUTS, HIDDEN>>,
-    /// `b2`.
+    /// Makemore's `b2`.
     pub bias: Box<SVector<f32, OUTPUTS>>,
 }
 

@@ -6,14 +6,35 @@ use rand_xoshiro::rand_core::Rng;
 
 use crate::architecture::{Example, Target};
 use crate::error::Error;
-use crate::mlp::batch;
+use crate::model::batch;
 use crate::network::{Inputs, Network, Targets};
 use crate::random::below;
 
 /// Inputs and targets of equal number, all finite.
 ///
-/// `E` is `[u8; CONTEXT]` or `[f32; FEATURES]`, `T` is `u8` or `[f32; OUTPUTS]`. The largest token and class are noted when
-/// it is made, so that a batch drawn from it needs no check of its own.
+/// `E` is `[u8; CONTEXT]` or `[f32; FEATURES]`, `T` is `u8`, `bool` or `[f32; OUTPUTS]`. The largest token and class are noted
+/// when it is made, so that a batch drawn from it needs no check of its own.
+///
+/// ```
+/// use fused_mlp::{Binary, Dataset, Dense, Minibatch, Mlp, SeedableRng, Sgd, Trainer, Xoshiro256PlusPlus};
+///
+/// // Is the first number the larger?
+/// let inputs = vec![[0.9_f32, 0.1], [0.2, 0.7], [0.5, 0.4], [-0.3, 0.6]];
+/// let targets = vec![true, false, true, false];
+/// let data = Dataset::new(inputs, targets)?;
+///
+/// let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
+/// let model = Mlp::<Dense<2>, 8, Binary>::fan_in_scaled(&mut rng);
+/// let mut trainer = Trainer::new(model, Sgd::new(0.5))?;
+/// let untrained = trainer.evaluate(&data)?;
+/// let mut batch = Minibatch::new(16);
+/// for _ in 0..100 {
+///     data.draw(&mut rng, &mut batch);
+///     trainer.step_batch(&batch)?;
+/// }
+/// assert!(trainer.evaluate(&data)? < untrained);
+/// # Ok::<(), fused_mlp::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dataset<E, T> {
     inputs: Vec<E>,

@@ -4,7 +4,7 @@ use core::ops::ControlFlow;
 
 use crate::dataset::Dataset;
 use crate::error::Error;
-use crate::mlp::{ExampleOf, Model, TargetOf, checked_batch};
+use crate::model::{ExampleOf, Model, TargetOf, checked_batch};
 use crate::network::Batch;
 use crate::optimizer::not_negative;
 use crate::trainer::Trainer;

@@ -1,17 +1,19 @@
 //! Padded parameters, working storage and a backend: a model in the form that the kernels run on.
 
 use alloc::vec::Vec;
+use core::slice::from_ref;
 
-use crate::architecture::Head;
+use crate::architecture::{Example, Head};
 use crate::error::Error;
-use crate::kernels::batch_step::{BatchStep, Task, Workspace};
+use crate::kernels::batch_step::{BatchStep, Task};
 use crate::kernels::buffer::Buffer;
+use crate::kernels::chunk::Workspace;
 use crate::kernels::example_step::{ExampleGradients, ExampleOutputs};
 use crate::kernels::finish::Finish;
 use crate::kernels::shape::Fixed;
-use crate::kernels::update::{AllFinite, CHAINS, Norm, Step, Update};
-use crate::mlp::{Model, PredictionOf};
-use crate::network::{Batch, Inputs, Network, Tensor};
+use crate::kernels::update::{AllFinite, Norm, Step, Update};
+use crate::model::{ExampleOf, Model, PredictionOf};
+use crate::network::{Batch, CHAINS, Inputs, Network, Tensor};
 use crate::optimizer::{Optimizer, Sgd};
 use crate::padding::{checked_and_padded, padded, unpadded};
 use crate::simd::{Backend, LANES};
@@ -22,6 +24,8 @@ pub(crate) struct Engine {
     network: Network,
     backend: Backend,
     parameters: Buffer,
+    /// The gradients computed last. In a step of plain gradient descent the new parameters are made here, and then change
+    /// places with the old.
     gradients: Buffer,
     /// What the optimizer keeps for each parameter; empty where it keeps less.
     moments: [Buffer; 2],
@@ -72,7 +76,7 @@ impl Engine {
         unpadded(&self.parameters)
     }
 
-    /// The gradients computed last, in a model's shape.
+    /// The gradients of the last call of [`gradients`](Self::gradients), in a model's shape.
     pub(crate) fn last_gradients<M: Model>(&self) -> M {
         unpadded(&self.gradients)
     }
@@ -152,7 +156,8 @@ impl Engine {
         }
     }
 
-    /// One step of an optimizer on a checked batch of an `M`, and the loss before it. On an error nothing has changed.
+    /// One step of an optimizer, after so many, on a checked batch of an `M`, and the loss before it. On an error neither
+    /// parameters nor moments have changed.
     ///
     /// Gradients whose norm is above `clipping` are scaled to it first. Plain gradient descent without that is done as the
     /// gradients come, beside the parameters; everything else is a pass of its own over all gradients.
@@ -171,22 +176,23 @@ impl Engine {
                 core::mem::swap(&mut self.parameters, &mut self.gradients);
                 return Ok(loss);
             }
+            // Forgotten; the pass over all gradients comes to the same end, and finds the tensor at fault.
         }
         let loss = self.differentiate::<M>(batch, path, None);
         self.update(optimizer, clipping, loss, steps)?;
         Ok(loss)
     }
 
-    /// What the head of an `M` makes of one example, or its logits, on the path for single examples.
+    /// As [`predict`], with this engine's parameters.
     pub(crate) fn example_outputs<M: Model>(
         &self,
-        inputs: Inputs<'_>,
+        input: &ExampleOf<M>,
         normalise: bool,
     ) -> Result<PredictionOf<M>, Error> {
-        predict::<M>(self.backend, self.parameters.vectors(), inputs, normalise)
+        predict::<M>(self.backend, self.parameters.vectors(), input, normalise)
     }
 
-    /// One step of an optimizer with the gradients computed last. On an error nothing has changed.
+    /// The part of [`step`](Self::step) after the gradients, in a pass over all of them.
     ///
     /// Gradients whose norm is above `clipping` are scaled to it first.
     fn update(
@@ -194,10 +200,10 @@ impl Engine {
         optimizer: Optimizer,
         clipping: Option<f32>,
         loss: f32,
-        step: u64,
+        steps: u64,
     ) -> Result<(), Error> {
         let scale = clipping.map_or(1.0, |norm| self.clip(norm));
-        let rule = Step::of(optimizer, step + 1, scale);
+        let rule = Step::of(optimizer, steps + 1, scale);
         let update = Update {
             step: rule,
             parameters: self.parameters.vectors_mut(),
@@ -208,7 +214,7 @@ impl Engine {
             Ok(())
         } else {
             Err(Error::NonFiniteStep {
-                step,
+                step: steps,
                 tensor: self.first_non_finite(rule),
             })
         }
@@ -263,7 +269,8 @@ fn run<M: Model>(backend: Backend, step: BatchStep<'_, Network>) -> f32 {
     }
 }
 
-/// Runs a task for a network of any shape.
+/// Runs a task for a network of any shape. Here and below, `run_any` is not generic over the model, so that it is compiled in
+/// this crate.
 fn run_any(backend: Backend, step: BatchStep<'_, Network>) -> f32 {
     backend.run_general(step)
 }
@@ -283,13 +290,16 @@ fn run_example<M: Model>(backend: Backend, gradients: ExampleGradients<'_, Netwo
     }
 }
 
-/// The outputs of one example of an `M`, if all are finite.
+/// What the head of an `M` makes of one input, or without `normalise` its logits, on the path for single examples; if the
+/// input is one of an `M`, and all outputs are finite.
 pub(crate) fn predict<M: Model>(
     backend: Backend,
     parameters: &[[f32; LANES]],
-    inputs: Inputs<'_>,
+    input: &ExampleOf<M>,
     normalise: bool,
 ) -> Result<PredictionOf<M>, Error> {
+    let inputs = ExampleOf::<M>::flatten(from_ref(input));
+    M::NETWORK.check_inputs(inputs)?;
     let mut prediction = M::Head::blank();
     let outputs = prediction.as_mut();
     write_outputs::<M>(backend, parameters, inputs, normalise, outputs);

@@ -7,7 +7,7 @@ use core::fmt;
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Error {
-    /// A setting outside its range: a learning rate, a temperature, a fraction.
+    /// A setting outside its range: a learning rate, a temperature, a number of examples or of steps.
     Setting {
         /// What is set.
         name: &'static str,
@@ -120,7 +120,7 @@ pub enum Error {
         /// The line of the text it stands on, from 1.
         line: usize,
     },
-    /// A vocabulary that repeats a character or has too many.
+    /// Characters that are no vocabulary: none, too many, or, where they are read, not in order.
     Vocabulary {
         /// What is wrong with it.
         reason: &'static str,

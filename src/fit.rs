@@ -6,7 +6,7 @@ use rand_xoshiro::rand_core::Rng;
 
 use crate::dataset::{Dataset, Minibatch};
 use crate::error::Error;
-use crate::mlp::{ExampleOf, Model, TargetOf};
+use crate::model::{ExampleOf, Model, TargetOf};
 use crate::trainer::Trainer;
 
 /// What [`Trainer::fit`] does: so many steps on batches of so many examples.

@@ -16,7 +16,8 @@ use alloc::vec::Vec;
 
 use crate::architecture::{Activation, Head, Input};
 use crate::error::Error;
-use crate::mlp::{ExampleOf, Mlp, Model, TargetOf};
+use crate::mlp::Mlp;
+use crate::model::{ExampleOf, Model, TargetOf};
 use crate::reference::Reference;
 use crate::simd::Backend;
 
@@ -117,7 +118,7 @@ impl fmt::Display for Report {
 ///
 /// # Errors
 ///
-/// As [`Trainer::step`](crate::Trainer::step).
+/// As [`Mlp::loss`].
 pub fn kernels<I: Input, const HIDDEN: usize, O: Head, A: Activation>(
     model: &Mlp<I, HIDDEN, O, A>,
     backend: Backend,
@@ -154,7 +155,7 @@ pub fn kernels<I: Input, const HIDDEN: usize, O: Head, A: Activation>(
 ///
 /// # Errors
 ///
-/// As [`Trainer::step`](crate::Trainer::step).
+/// As [`Reference::loss`].
 pub fn reference<M: Model>(
     model: &M,
     inputs: &[ExampleOf<M>],

@@ -28,11 +28,11 @@
 //!
 //! | | |
 //! |---|---|
-//! | models | [`Mlp`] of [`Tokens`] or [`Dense`], a hidden width, [`Softmax`], [`Regression`] or [`Binary`], [`Tanh`] or [`Relu`] |
-//! | training | [`Trainer::step`] on batches, [`Trainer::step_one`] on one example; [`Sgd`], [`Momentum`], [`AdamW`]; clipping |
+//! | models | [`Mlp`] of [`Tokens`] or [`Dense`], a hidden width, [`Softmax`], [`Regression`] or [`Binary`], [`Tanh`] or [`Relu`]; a regression's loss is [`SquaredError`] or [`Huber`] |
+//! | training | [`Trainer::step`] and [`Trainer::step_batch`] on batches, [`Trainer::step_one`] on one example; [`Sgd`], [`Momentum`], [`AdamW`]; clipping |
 //! | whole runs | [`Trainer::fit`], [`schedule`], [`EarlyStopping`]; [`TrainingState`] to go on later |
 //! | prediction | [`Predictor`], [`sample`] |
-//! | data | [`Corpus`], [`Vocabulary`], [`Dataset`], [`Minibatch`] |
+//! | data | [`Corpus`], [`Vocabulary`], [`Dataset`], [`Minibatch`]; draws that are the same everywhere: [`random`] |
 //! | checks | [`gradcheck`] against the [`reference`](mod@reference) in `f64`, and it against finite differences |
 //! | files | models and training states in safetensors files, as PyTorch's programs have them: `weights`, by feature `safetensors` |
 //! | replays | [`replay`]: the generators of PyTorch, JAX and Python, bit for bit |
@@ -74,9 +74,10 @@
 //! # How it is fast
 //!
 //! Lanes run over the examples of a batch, so that nothing is padded or summed across lanes; all six matrix products are one
-//! contraction on a register tile; bias, tanh and its derivative are applied while a tile is in registers; and the kernels
-//! are compiled for each model's shape. The instruction set (AVX-512, AVX2 with FMA, or the `wide` crate's elsewhere) is
-//! detected while the program runs, so a program that embeds this crate needs no flags. See [`Backend`].
+//! contraction on a register tile; bias, tanh and its derivative, and the step of plain gradient descent, are applied while a
+//! tile is in registers; and the kernels are compiled for each model's shape. The instruction set (AVX-512, AVX2 with FMA,
+//! or the `wide` crate's elsewhere) is detected while the program runs, so a program that embeds this crate needs no flags.
+//! See [`Backend`].
 //!
 //! # The same bits
 //!
@@ -90,6 +91,7 @@
 //! |---|---|
 //! | `std` (default) | detects the instruction set; without it this crate is `no_std` with `alloc`, and uses what the target is compiled for |
 //! | `serde` | [`Optimizer`] and its kinds, [`Vocabulary`], and [`Mlp`] as tensors by name, whose shapes and numbers are checked when read |
+//! | `safetensors` | `weights`: weight files, and files of a training state; on disk with `std` only |
 //!
 //! No feature changes what a backend computes.
 //!
@@ -105,11 +107,21 @@
 //!
 //! # The code
 //!
-//! A batch goes from text to updated parameters through `corpus`, `dataset`, `mlp`, `trainer`, `engine`, then in `kernels/`
-//! through `batch_step`, `embedding`, `products`, `contract`, `math`, `heads`, `transpose` and `update`, all of it written
-//! in the operations of `simd/`.
+//! A batch goes from text to updated parameters through
+//!
+//! 1. `corpus` and `vocabulary`, which make tokens of a text, and `dataset`, which draws a batch;
+//! 2. `trainer`, which a program calls (`fit`, with `schedule`, `early_stopping` and `state`, calls it in a loop), on a model
+//!    whose type is put together in `architecture`, `model` and `mlp`;
+//! 3. `engine`, which holds the model as `network` describes it and `padding` lays it out;
+//! 4. in `kernels/`, `batch_step`: `embedding`, `products` (by `contract` and `math`), `heads`, `transpose`, and `finish` or
+//!    `update` for the new parameters; `example_step` is all of these for one example;
+//! 5. `simd/`, in whose operations all kernels are written.
+//!
+//! Beside this way stand `predictor` and `sample`; `reference` and `gradcheck`, which judge it; `weights/` and `serialize`;
+//! and `replay/`. Each uses only what comes after it in `fit` → `trainer` → `engine` → `kernels/` → `network` → `simd/`.
 
 #![no_std]
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
 extern crate alloc;
 #[cfg(any(feature = "std", test))]
@@ -127,6 +139,7 @@ pub mod gradcheck;
 mod kernels;
 pub mod math;
 mod mlp;
+mod model;
 mod network;
 mod optimizer;
 mod padding;
@@ -155,7 +168,8 @@ pub use dataset::{Dataset, Minibatch};
 pub use early_stopping::{Best, EarlyStopping, Plateau};
 pub use error::Error;
 pub use fit::{Fit, Fitted, Progress};
-pub use mlp::{ExampleOf, Mlp, Model, NameModel, PredictionOf, TargetOf};
+pub use mlp::{Mlp, NameModel};
+pub use model::{ExampleOf, Model, PredictionOf, TargetOf};
 pub use optimizer::{AdamW, Momentum, Optimizer, Sgd};
 pub use predictor::Predictor;
 pub use rand_xoshiro::Xoshiro256PlusPlus;

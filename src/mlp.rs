@@ -5,10 +5,13 @@ use core::marker::PhantomData;
 
 use rand_xoshiro::rand_core::Rng;
 
-use crate::architecture::{Activation, Example, Head, Input, Layer, Softmax, Tanh, Target, Tokens};
+use crate::architecture::sealed::Sealed;
+use crate::architecture::{Activation, Head, Input, Layer, Softmax, Tanh, Tokens};
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::network::{Batch, Network};
+use crate::model::{Model, checked_batch};
+use crate::network::Network;
+use crate::predictor::Predictor;
 use crate::random::StandardNormal;
 use crate::simd::Backend;
 
@@ -24,7 +27,8 @@ pub type NameModel = Mlp<Tokens<27, 3, 2>, 100, Softmax<27>>;
 /// z = b2 + W2ᵀ · h                    logits, or numbers                                            [OUTPUTS]
 /// ```
 ///
-/// The parameters are nalgebra matrices of exactly these shapes, on the heap. A [`Trainer`](crate::Trainer) keeps its own
+/// with W1 `[INPUTS, HIDDEN]` and W2 `[HIDDEN, OUTPUTS]`. The parameters are nalgebra matrices of exactly these shapes, on
+/// the heap. A [`Trainer`](crate::Trainer) keeps its own
 /// padded copy and gives the model back.
 ///
 /// ```
@@ -48,40 +52,7 @@ pub struct Mlp<I: Input, const HIDDEN: usize, O: Head, A: Activation = Tanh> {
     activation: PhantomData<A>,
 }
 
-/// A model type: what a [`Trainer`](crate::Trainer) needs to know of an [`Mlp`]. Implemented by nothing else.
-pub trait Model:
-    crate::architecture::sealed::Sealed + Clone + fmt::Debug + Send + Sync + 'static
-{
-    /// What it takes in.
-    type Input: Input;
-    /// What it gives out.
-    type Head: Head;
-
-    #[doc(hidden)]
-    const NETWORK: Network;
-
-    /// All parameters zero.
-    #[must_use]
-    fn zeroed() -> Self;
-
-    /// Visits every tensor with its name, row-major: embedding, hidden weights and bias, output weights and bias.
-    fn visit(&self, visit: &mut dyn FnMut(&'static str, &[f32]));
-
-    /// As [`visit`](Model::visit), for writing.
-    fn visit_mut(&mut self, visit: &mut dyn FnMut(&'static str, &mut [f32]));
-}
-
-/// One example's input, for a model type.
-pub type ExampleOf<M> = <<M as Model>::Input as Input>::Example;
-/// One example's target, for a model type.
-pub type TargetOf<M> = <<M as Model>::Head as Head>::Target;
-/// One example's prediction, for a model type.
-pub type PredictionOf<M> = <<M as Model>::Head as Head>::Prediction;
-
-impl<I: Input, const HIDDEN: usize, O: Head, A: Activation> crate::architecture::sealed::Sealed
-    for Mlp<I, HIDDEN, O, A>
-{
-}
+impl<I: Input, const HIDDEN: usize, O: Head, A: Activation> Sealed for Mlp<I, HIDDEN, O, A> {}
 
 impl<I: Input, const HIDDEN: usize, O: Head, A: Activation> Model for Mlp<I, HIDDEN, O, A> {
     type Input = I;
@@ -142,7 +113,7 @@ impl<I: Input, const HIDDEN: usize, O: Head, A: Activation> Mlp<I, HIDDEN, O, A>
     }
 
     /// Weights from N(0, 1 / fan-in), embeddings from N(0, 1), biases zero: sums that start near unit variance whatever
-    /// the widths, which is what networks wider than a few dozen neurons want.
+    /// the widths (LeCun et al., 1998, "Efficient BackProp"), which is what networks wider than a few dozen neurons want.
     #[must_use]
     pub fn fan_in_scaled(rng: &mut impl Rng) -> Self {
         let mut normal = StandardNormal::default();
@@ -169,36 +140,41 @@ impl<I: Input, const HIDDEN: usize, O: Head, A: Activation> Mlp<I, HIDDEN, O, A>
         count
     }
 
-    /// Class probabilities, or numbers, for one input.
+    /// Class probabilities, the probability of yes, or numbers, for one input.
     ///
     /// This and the other methods here set up working storage at every call: right for a look at a model, slow in a loop.
-    /// A [`Trainer`](crate::Trainer) keeps its storage.
+    /// A [`Trainer`](crate::Trainer) and a [`Predictor`] keep theirs.
     ///
     /// # Errors
     ///
     /// [`Error::TokenOutOfRange`] or [`Error::NonFiniteData`] for a bad input, [`Error::NonFiniteParameter`] for a bad
     /// model, [`Error::NonFinitePrediction`] for outputs that overflow.
     pub fn predict(&self, input: &I::Example) -> Result<O::Prediction, Error> {
-        let inputs = I::Example::flatten(core::slice::from_ref(input));
-        Self::NETWORK.check_inputs(inputs)?;
-        Engine::new(self, Backend::detect())?.example_outputs::<Self>(inputs, true)
+        Predictor::new(self)?.predict(input)
     }
 
-    /// Mean loss of a batch: nats for a softmax, mean squared error for a regression.
+    /// Mean loss of a batch, of the kind and in the units that the [head](Head) says: nats for [`Softmax`] and
+    /// [`Binary`](crate::Binary). It may be infinite or NaN where outputs overflow.
     ///
     /// # Errors
     ///
-    /// As [`Trainer::step`](crate::Trainer::step).
+    /// As [`Trainer::step`](crate::Trainer::step) for a bad batch, and [`Error::NonFiniteParameter`] for a bad model.
     pub fn loss(&self, inputs: &[I::Example], targets: &[O::Target]) -> Result<f32, Error> {
         let batch = checked_batch::<Self>(inputs, targets)?;
         Ok(Engine::new(self, Backend::detect())?.loss::<Self>(batch))
     }
 
-    /// Mean loss of a batch and its gradient with respect to every parameter, in a model's shape.
+    /// Mean loss of a batch and its gradient with respect to every parameter, in a model's shape. They may be infinite
+    /// or NaN where outputs overflow.
+    ///
+    /// # Accuracy
+    ///
+    /// Each coordinate is within [`KERNEL_TOLERANCE`](crate::gradcheck::KERNEL_TOLERANCE) times the sum of the absolute values
+    /// of its terms of the [reference](crate::reference).
     ///
     /// # Errors
     ///
-    /// As [`Trainer::step`](crate::Trainer::step).
+    /// As [`loss`](Mlp::loss).
     pub fn gradients(
         &self,
         inputs: &[I::Example],
@@ -211,7 +187,7 @@ impl<I: Input, const HIDDEN: usize, O: Head, A: Activation> Mlp<I, HIDDEN, O, A>
     ///
     /// # Errors
     ///
-    /// As [`Trainer::step`](crate::Trainer::step).
+    /// As [`loss`](Mlp::loss).
     pub fn gradients_on(
         &self,
         backend: Backend,
@@ -223,37 +199,6 @@ impl<I: Input, const HIDDEN: usize, O: Head, A: Activation> Mlp<I, HIDDEN, O, A>
         let loss = engine.gradients::<Self>(batch);
         Ok((loss, engine.last_gradients()))
     }
-}
-
-/// The batch in the kernels' form, if the model can take it.
-pub(crate) fn checked_batch<'a, M: Model>(
-    inputs: &'a [ExampleOf<M>],
-    targets: &'a [TargetOf<M>],
-) -> Result<Batch<'a>, Error> {
-    let batch = batch(inputs, targets)?;
-    M::NETWORK.check(batch)?;
-    Ok(batch)
-}
-
-/// The batch in the kernels' form, if it has as many targets as inputs, and some.
-pub(crate) fn batch<'a, E: Example, T: Target>(
-    inputs: &'a [E],
-    targets: &'a [T],
-) -> Result<Batch<'a>, Error> {
-    if inputs.len() != targets.len() {
-        return Err(Error::LengthMismatch {
-            inputs: inputs.len(),
-            targets: targets.len(),
-        });
-    }
-    if inputs.is_empty() {
-        return Err(Error::EmptyBatch);
-    }
-    Ok(Batch {
-        len: inputs.len(),
-        inputs: E::flatten(inputs),
-        targets: T::flatten(targets),
-    })
 }
 
 impl<I: Input, const HIDDEN: usize, O: Head, A: Activation> Clone for Mlp<I, HIDDEN, O, A> {

@@ -1,13 +1,16 @@
 //! A model's type as plain data: what the kernels know of it.
 //!
-//! The types of [`mlp`](crate::mlp) check shapes while a program is compiled; each then hands the kernels a [`Network`],
-//! and batches as flat slices.
+//! The types of [`architecture`](crate::architecture) check shapes while a program is compiled; put together, they hand the
+//! kernels a [`Network`], and batches as flat slices.
 
 use core::ops::Range;
 
 use crate::error::Error;
-use crate::kernels::update::CHAINS;
 use crate::simd::LANES;
+
+/// Padded parameters are a multiple of this many vectors, which an update takes together: independent chains for the test for
+/// finite numbers, since one chain would be as slow as the latency of its additions.
+pub(crate) const CHAINS: usize = 8;
 
 /// The first layer's input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,8 +137,8 @@ impl Network {
         (self.hidden + 1) * self.output_vectors()
     }
 
-    /// Vectors of all parameters in the padded storage: embedding, first layer, second layer, and what rounds them up for the
-    /// update.
+    /// Vectors of all parameters in the padded storage: embedding, first layer, second layer, and what rounds them up to a
+    /// multiple of [`CHAINS`].
     pub(crate) const fn parameter_vectors(self) -> usize {
         let vectors =
             self.embedding_vectors() + self.first_layer_vectors() + self.second_layer_vectors();

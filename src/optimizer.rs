@@ -102,6 +102,15 @@ impl AdamW {
 }
 
 /// Any of the optimizers.
+///
+/// ```
+/// use fused_mlp::{AdamW, Momentum, Optimizer};
+///
+/// let nesterov = Momentum { nesterov: true, weight_decay: 1e-4, ..Momentum::new(0.05, 0.9) };
+/// let without_decay = AdamW { weight_decay: 0.0, ..AdamW::new(0.001) };
+/// let choices: [Optimizer; 2] = [nesterov.into(), without_decay.into()];
+/// assert_eq!(choices.map(Optimizer::learning_rate), [0.05, 0.001]);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[cfg_attr(
     feature = "serde",

@@ -2,12 +2,18 @@
 
 use crate::error::Error;
 use crate::kernels::buffer::Buffer;
-use crate::mlp::Model;
+use crate::model::Model;
 
 /// A model's parameters in padded storage, if all are finite.
 pub(crate) fn checked_and_padded<M: Model>(model: &M) -> Result<Buffer, Error> {
+    check_finite(model)?;
+    Ok(padded(model))
+}
+
+/// Refuses a model with a parameter that is not finite.
+pub(crate) fn check_finite<M: Model>(model: &M) -> Result<(), Error> {
     match first_failing(model, f32::is_finite) {
-        None => Ok(padded(model)),
+        None => Ok(()),
         Some(element) => Err(Error::NonFiniteParameter {
             tensor: element.tensor,
             row: element.row,

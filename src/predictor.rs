@@ -1,15 +1,14 @@
 //! A trained model for predicting and nothing else.
 
 use core::marker::PhantomData;
-use core::slice::from_ref;
 
 use rand_xoshiro::rand_core::Rng;
 
-use crate::architecture::{Example, Softmax};
+use crate::architecture::Softmax;
 use crate::engine;
 use crate::error::Error;
 use crate::kernels::buffer::Buffer;
-use crate::mlp::{ExampleOf, Model, PredictionOf};
+use crate::model::{ExampleOf, Model, PredictionOf};
 use crate::padding::checked_and_padded;
 use crate::sample;
 use crate::simd::Backend;
@@ -58,7 +57,7 @@ impl<M: Model> Predictor<M> {
         self
     }
 
-    /// Class probabilities, the probability of yes, or numbers.
+    /// Class probabilities, the probability of yes, or numbers, for one input.
     ///
     /// # Errors
     ///
@@ -68,7 +67,7 @@ impl<M: Model> Predictor<M> {
         self.outputs(input, true)
     }
 
-    /// Outputs of the second layer: logits, or numbers.
+    /// Outputs of the second layer for one input: logits, or numbers.
     ///
     /// # Errors
     ///
@@ -78,9 +77,7 @@ impl<M: Model> Predictor<M> {
     }
 
     fn outputs(&self, input: &ExampleOf<M>, normalise: bool) -> Result<PredictionOf<M>, Error> {
-        let inputs = ExampleOf::<M>::flatten(from_ref(input));
-        M::NETWORK.check_inputs(inputs)?;
-        engine::predict::<M>(self.backend, self.parameters.vectors(), inputs, normalise)
+        engine::predict::<M>(self.backend, self.parameters.vectors(), input, normalise)
     }
 }
 

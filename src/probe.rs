@@ -6,18 +6,18 @@ use alloc::vec::Vec;
 use core::hint::black_box;
 use core::marker::PhantomData;
 
-use crate::kernels::batch_step::{CHUNK, HALVES, Workspace};
 use crate::kernels::buffer::Buffer;
+use crate::kernels::chunk::{CHUNK, HALVES, PANEL, Workspace};
 use crate::kernels::contract::Out;
 use crate::kernels::embedding::{gather, scatter};
 use crate::kernels::finish::Finish;
 use crate::kernels::heads::loss;
 use crate::kernels::math::tanh;
 use crate::kernels::products::{DHidden, DX, Hidden, Layers, OuterProducts, OutputsOf};
-use crate::kernels::shape::{self, Fixed, Neurons, Shape};
+use crate::kernels::shape::{Features, Fixed, Neurons, Shape};
 use crate::kernels::transpose::transpose;
 use crate::kernels::update::AllFinite;
-use crate::mlp::Model;
+use crate::model::Model;
 use crate::network::{Inputs, Network, Targets};
 use crate::simd::{Backend, Kernel, LANES, Simd};
 
@@ -219,14 +219,14 @@ impl<M: Model> Kernel for Run<'_, M> {
                 let columns = columns.pairs_mut();
                 for (rows, vectors) in [(hidden.pairs(), neurons), (outputs.pairs(), classes)] {
                     let sums = &mut gradients[..vectors];
-                    let panels = rows.chunks(HALVES * LANES).zip(sums.chunks_mut(HALVES));
+                    let panels = rows.chunks(PANEL).zip(sums.chunks_mut(HALVES));
                     for (rows, sums) in panels {
                         transpose(simd, rows, HALVES, columns, sums);
                     }
                 }
             }
             Part::DOutputWeights => {
-                let (rows, a, d) = (Neurons(shape), hidden.rows(), columns.pairs());
+                let (rows, a, d) = (Neurons(shape), hidden.pairs(), columns.pairs());
                 for panel in 0..classes.div_ceil(HALVES) {
                     let weights = weights(gradients, classes, panel);
                     let parameters = &layers.second[panel * HALVES..];
@@ -248,7 +248,7 @@ impl<M: Model> Kernel for Run<'_, M> {
                 hidden: hidden.vectors_mut(),
             }),
             Part::DHiddenWeights => {
-                let (rows, a, d) = (shape::Inputs(shape), x.rows(), columns.pairs());
+                let (rows, a, d) = (Features(shape), x.pairs(), columns.pairs());
                 for panel in 0..neurons.div_ceil(HALVES) {
                     let weights = weights(gradients, neurons, panel);
                     let parameters = &layers.first[panel * HALVES..];

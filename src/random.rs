@@ -10,6 +10,15 @@ use rand_xoshiro::rand_core::Rng;
 ///
 /// in `f64`, rounded to `f32` once. ln, sin and cos come from the `libm` crate, which is the same Rust code on every
 /// platform, and never from the platform's mathematical library.
+///
+/// ```
+/// use fused_mlp::{SeedableRng, Xoshiro256PlusPlus, random::StandardNormal};
+///
+/// let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
+/// let mut normal = StandardNormal::default();
+/// let noise: [f32; 3] = core::array::from_fn(|_| normal.sample(&mut rng));
+/// assert!(noise.iter().all(|value| value.is_finite()));
+/// ```
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct StandardNormal {
     spare: Option<f32>,

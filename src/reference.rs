@@ -1,4 +1,5 @@
-//! The oracle: loss and gradients in `f64`, loop by loop as in the formulas.
+//! The oracle: loss and gradients in `f64`, loop by loop as in the formulas of [`Mlp`](crate::Mlp) and the heads of
+//! [`architecture`](crate::architecture).
 //!
 //! It shares no code with the kernels: other shapes (nalgebra's dynamic matrices), other order of sums, another
 //! precision, and the `libm` crate's functions. It is there to be right, and is itself held to central finite
@@ -9,10 +10,20 @@ use alloc::vec::Vec;
 use nalgebra::{DMatrix, DVector};
 
 use crate::error::Error;
-use crate::mlp::{ExampleOf, Model, TargetOf, checked_batch};
+use crate::model::{ExampleOf, Model, TargetOf, checked_batch};
 use crate::network::{ActivationKind, Batch, HeadKind, InputKind, Inputs, Network, Targets};
 
 /// A model in `f64`.
+///
+/// ```
+/// use fused_mlp::{NameModel, SeedableRng, Xoshiro256PlusPlus, reference::Reference};
+///
+/// let model = NameModel::fan_in_scaled(&mut Xoshiro256PlusPlus::seed_from_u64(1));
+/// let (loss, gradients) = Reference::of(&model).gradients(&[[0, 5, 13]], &[13])?;
+/// assert!((loss - f64::from(model.loss(&[[0, 5, 13]], &[13])?)).abs() < 1e-5); // nats
+/// assert_eq!((gradients[0].name, gradients[0].values.shape()), ("embedding", (27, 2)));
+/// # Ok::<(), fused_mlp::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reference<M: Model> {
     /// Tensors by name, `[rows, columns]`, in storage order.
@@ -75,22 +86,27 @@ impl<M: Model> Reference<M> {
         &mut self.tensors[tensor].1[(row, column)]
     }
 
-    /// Mean loss of a batch.
+    /// Mean loss of a batch, in the units of [`Mlp::loss`](crate::Mlp::loss).
     ///
     /// # Errors
     ///
-    /// As [`Trainer::step`](crate::Trainer::step).
+    /// As [`Trainer::step`](crate::Trainer::step) for a bad batch.
     pub fn loss(&self, inputs: &[ExampleOf<M>], targets: &[TargetOf<M>]) -> Result<f64, Error> {
         let batch = checked_batch::<M>(inputs, targets)?;
         let losses = (0..batch.len).map(|b| self.forward(batch, b).loss);
         Ok(losses.sum::<f64>() / batch.len as f64)
     }
 
-    /// Mean loss of a batch and its derivative with respect to every parameter.
+    /// Mean loss of a batch and its derivative with respect to every parameter, tensor by tensor in storage order.
+    ///
+    /// # Accuracy
+    ///
+    /// Every derivative is within [`DIFFERENCE_RTOL`](crate::gradcheck::DIFFERENCE_RTOL) of itself, plus
+    /// [`DIFFERENCE_ATOL`](crate::gradcheck::DIFFERENCE_ATOL), of the central difference of the loss.
     ///
     /// # Errors
     ///
-    /// As [`Trainer::step`](crate::Trainer::step).
+    /// As [`loss`](Self::loss).
     pub fn gradients(
         &self,
         inputs: &[ExampleOf<M>],

@@ -1,4 +1,4 @@
-//! New names from a model.
+//! Classes, and new names, drawn from what a model predicts.
 
 use alloc::string::String;
 
@@ -7,7 +7,7 @@ use rand_xoshiro::rand_core::Rng;
 use crate::architecture::{Input, Softmax, Tokens};
 use crate::corpus::push;
 use crate::error::Error;
-use crate::mlp::Model;
+use crate::model::Model;
 use crate::random::unit;
 use crate::trainer::Trainer;
 use crate::vocabulary::Vocabulary;
@@ -62,6 +62,16 @@ pub(crate) fn largest(values: &[f32]) -> usize {
 }
 
 /// Draws a name, character by character, until the end mark or `longest` characters.
+///
+/// ```
+/// use fused_mlp::{NameModel, SeedableRng, Sgd, Trainer, Vocabulary, Xoshiro256PlusPlus, sample};
+///
+/// let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
+/// let trainer = Trainer::new(NameModel::standard_normal(&mut rng), Sgd::new(0.1))?; // to be trained first
+/// let name = sample::name(&trainer, &Vocabulary::lowercase(), 1.0, 20, &mut rng)?;
+/// assert!(name.len() <= 20);
+/// # Ok::<(), fused_mlp::Error>(())
+/// ```
 ///
 /// # Errors
 ///

@@ -23,22 +23,22 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::architecture::{Activation, Head, Input};
 use crate::error::Error;
-use crate::mlp::{Mlp, Model};
+use crate::mlp::Mlp;
+use crate::model::Model;
 use crate::network::Tensor;
+use crate::padding::check_finite;
 use crate::vocabulary::Vocabulary;
 
 impl<I: Input, const HIDDEN: usize, O: Head, A: Activation> Serialize for Mlp<I, HIDDEN, O, A> {
     /// Fails on a parameter that is not finite, which some formats would turn into something else.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        check_finite(self).map_err(S::Error::custom)?;
         let mut tensors = Self::NETWORK.tensors();
         let mut map = serializer.serialize_map(Some(Self::NETWORK.tensors().count()))?;
         let mut result = Ok(());
         self.visit(&mut |name, values| {
             if let (Some(tensor), true) = (tensors.next(), result.is_ok()) {
-                result = match non_finite(tensor, values) {
-                    Some(error) => Err(S::Error::custom(error)),
-                    None => map.serialize_entry(name, &Rows { tensor, values }),
-                };
+                result = map.serialize_entry(name, &Rows { tensor, values });
             }
         });
         result?;
@@ -52,16 +52,6 @@ impl<'de, I: Input, const HIDDEN: usize, O: Head, A: Activation> Deserialize<'de
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(Tensors(PhantomData))
     }
-}
-
-fn non_finite(tensor: Tensor, values: &[f32]) -> Option<Error> {
-    let place = values.iter().position(|value| !value.is_finite())?;
-    Some(Error::NonFiniteParameter {
-        tensor: tensor.name,
-        row: place / tensor.columns,
-        column: place % tensor.columns,
-        value: values[place],
-    })
 }
 
 /// A tensor as a sequence of rows.

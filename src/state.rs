@@ -4,7 +4,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::error::Error;
-use crate::mlp::Model;
+use crate::model::Model;
 use crate::optimizer::{Optimizer, check_clipping};
 use crate::padding::first_failing;
 

@@ -3,11 +3,10 @@
 use core::marker::PhantomData;
 use core::slice::from_ref;
 
-use crate::architecture::Example;
 use crate::dataset::{Dataset, Minibatch};
 use crate::engine::{Engine, Path};
 use crate::error::Error;
-use crate::mlp::{ExampleOf, Model, PredictionOf, TargetOf, batch, checked_batch};
+use crate::model::{ExampleOf, Model, PredictionOf, TargetOf, batch, checked_batch};
 use crate::network::Batch;
 use crate::optimizer::{Optimizer, check_clipping};
 use crate::simd::Backend;
@@ -16,7 +15,7 @@ use crate::state::TrainingState;
 /// Trains a model, one fused step at a time.
 ///
 /// It owns the parameters in padded form, working storage for one chunk of examples, a backend and an optimizer. After it
-/// is made, stepping and evaluating allocate nothing.
+/// is made, stepping, evaluating and predicting allocate nothing.
 ///
 /// ```
 /// use fused_mlp::{NameModel, SeedableRng, Sgd, Trainer, Xoshiro256PlusPlus};
@@ -89,7 +88,11 @@ impl<M: Model> Trainer<M> {
     }
 
     /// The same trainer with gradients clipped: those whose Euclidean norm, over all parameters, is above `norm` are scaled
-    /// down to it, as PyTorch's `clip_grad_norm_` does.
+    /// down to it, as PyTorch's `clip_grad_norm_` does:
+    ///
+    /// ```text
+    /// g ← g · min(1, norm / (‖g‖ + 1e-6))
+    /// ```
     ///
     /// # Errors
     ///
@@ -114,9 +117,10 @@ impl<M: Model> Trainer<M> {
 
     /// One step on a batch of any length from 1 up: forward, backward, update.
     ///
-    /// Returns the mean loss of the batch before the update, in nats for a softmax. The update is computed twice, first to see
-    /// that all of it is finite and only then to write, so a failed step leaves the model as it was. (To name the tensor at
-    /// fault, a failed step allocates; one that succeeds does not.)
+    /// Returns the mean loss of the batch before the update, in nats for [`Softmax`](crate::Softmax) and
+    /// [`Binary`](crate::Binary). New parameters take the place of the old only when all of them, and the loss, are known to be
+    /// finite, so a failed step leaves the model as it was. (To name the tensor at fault, a failed step allocates; one that
+    /// succeeds does not.)
     ///
     /// # Errors
     ///
@@ -161,6 +165,19 @@ impl<M: Model> Trainer<M> {
     /// The same mathematics as [`step`](Trainer::step) on a batch of one, in another order of sums, so the last bits differ
     /// from it; like it, it has the same bits on every fused backend.
     ///
+    /// ```
+    /// use fused_mlp::{AdamW, Dense, Mlp, Regression, SeedableRng, Trainer, Xoshiro256PlusPlus};
+    ///
+    /// let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
+    /// let model = Mlp::<Dense<2>, 16, Regression<1>>::fan_in_scaled(&mut rng);
+    /// let mut trainer = Trainer::new(model, AdamW::new(0.001))?.with_clipping(1.0)?;
+    /// let (event, outcome) = ([0.3, -0.1], [0.2]);
+    /// let first = trainer.step_one(&event, &outcome)?; // squared error before the step
+    /// let second = trainer.step_one(&event, &outcome)?;
+    /// assert!(second < first);
+    /// # Ok::<(), fused_mlp::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`step`](Trainer::step).
@@ -182,7 +199,8 @@ impl<M: Model> Trainer<M> {
         Ok(loss)
     }
 
-    /// Mean loss over a whole data set, or any part of one.
+    /// Mean loss over a data set of any length, in the units of [`step`](Trainer::step). It may be infinite or NaN where
+    /// outputs overflow.
     ///
     /// # Errors
     ///
@@ -199,7 +217,7 @@ impl<M: Model> Trainer<M> {
         self.engine.loss::<M>(batch)
     }
 
-    /// Class probabilities, or numbers, for one input. A [`Predictor`](crate::Predictor) does the same through `&self` and
+    /// Class probabilities, the probability of yes, or numbers, for one input. A [`Predictor`](crate::Predictor) does the same
     /// without the training storage.
     ///
     /// # Errors
@@ -207,9 +225,7 @@ impl<M: Model> Trainer<M> {
     /// [`Error::TokenOutOfRange`] or [`Error::NonFiniteData`] for a bad input, [`Error::NonFinitePrediction`] for outputs
     /// that overflow.
     pub fn predict(&self, input: &ExampleOf<M>) -> Result<PredictionOf<M>, Error> {
-        let inputs = ExampleOf::<M>::flatten(from_ref(input));
-        M::NETWORK.check_inputs(inputs)?;
-        self.engine.example_outputs::<M>(inputs, true)
+        self.engine.example_outputs::<M>(input, true)
     }
 
     /// Outputs of the second layer for one input: logits, or numbers.
@@ -218,9 +234,7 @@ impl<M: Model> Trainer<M> {
     ///
     /// As [`predict`](Trainer::predict).
     pub fn logits(&self, input: &ExampleOf<M>) -> Result<PredictionOf<M>, Error> {
-        let inputs = ExampleOf::<M>::flatten(from_ref(input));
-        M::NETWORK.check_inputs(inputs)?;
-        self.engine.example_outputs::<M>(inputs, false)
+        self.engine.example_outputs::<M>(input, false)
     }
 
     /// The optimizer, with the learning rate that was set last.
@@ -235,7 +249,7 @@ impl<M: Model> Trainer<M> {
         self.engine.model()
     }
 
-    /// Steps taken.
+    /// Steps taken, those before a [state](Trainer::state) that it was resumed from among them. A failed step is none.
     #[must_use]
     pub fn steps(&self) -> u64 {
         self.steps

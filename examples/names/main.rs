@@ -9,7 +9,7 @@
 //!
 //! `FUSED_MLP_BACKEND` picks the backend by name, and `--json` ends the output with one line for programs.
 //!
-//! The four pictures in `docs/` are made by one command each pair, with the published file of names in `names.txt`:
+//! The four pictures in `docs/` are made by one command for each two of them, with the published names in `names.txt`:
 //!
 //! ```text
 //! cargo run --release --example names -- --replay torch --names names.txt --out docs --prefix replay-torch-

@@ -3,52 +3,24 @@
 //! Lanes run over examples. A batch is taken in chunks of [`CHUNK`] examples, and activations are stored
 //! `[feature][example]`, so that a row of one feature is two vectors: no padding inside, no sums across lanes, and a
 //! softmax that works down columns. Gradients of the weights sum over examples; for them the gradients of the outputs and
-//! of the neurons are transposed to lanes over features, and that is all that is transposed.
+//! of the neurons are transposed to lanes over features. Besides these only the inputs are transposed, and for an embedding
+//! their gradient, both of them narrow.
 //!
 //! The chunks add to one set of gradients in their order, so the working storage does not grow with the batch, and a
-//! gradient is one sequence of multiply-adds over all examples of the batch. Lanes beyond the last example compute on
-//! zeros, up to the outputs, whose gradient is set to zero in them.
+//! gradient is one sequence of multiply-adds over all examples of the batch. With the last chunk a gradient is complete, and
+//! what it becomes is stored: see [`Finish`]. Lanes beyond the last example compute on zeros, up to the outputs, whose
+//! gradient is set to zero in them.
 
-use super::buffer::Buffer;
+use super::chunk::{CHUNK, HALVES, PANEL, Workspace};
 use super::contract::Out;
-use super::embedding::{PANEL, gather, scatter};
+use super::embedding::{gather, scatter};
 use super::finish::Finish;
 use super::heads::loss;
-use super::products::{DHidden, DX, Hidden, Layers, OuterProducts, OutputsOf};
-use super::shape::{self, Count, Neurons, Shape};
+use super::products::{DHidden, DX, Gradients, Hidden, Layers, OuterProducts, OutputsOf};
+use super::shape::{Count, Features, Neurons, Shape};
 use super::transpose::transpose;
-use crate::network::{Inputs, Network, Targets};
+use crate::network::{Inputs, Targets};
 use crate::simd::{Kernel, LANES, Pair, Simd};
-
-/// Examples that are worked on together.
-pub(crate) const CHUNK: usize = 32;
-
-/// Vectors of a row of one feature.
-pub(crate) const HALVES: usize = CHUNK / LANES;
-
-/// Activations and their gradients for one chunk.
-#[derive(Clone, Debug)]
-pub(crate) struct Workspace {
-    /// `[input][example]`: x, later d_x.
-    pub(crate) x: Buffer,
-    /// `[neuron][example]`: h, later d_z.
-    pub(crate) hidden: Buffer,
-    /// `[output][example]`: logits, later their gradient.
-    pub(crate) outputs: Buffer,
-    /// `[example][feature]`: the inputs or their gradient in panels, or a panel of the gradient of outputs or neurons.
-    pub(crate) columns: Buffer,
-}
-
-impl Workspace {
-    pub(crate) fn new(network: Network) -> Self {
-        Self {
-            x: Buffer::zeroed(network.inputs().next_multiple_of(LANES) * HALVES),
-            hidden: Buffer::zeroed(network.hidden_vectors() * LANES * HALVES),
-            outputs: Buffer::zeroed(network.output_vectors() * LANES * HALVES),
-            columns: Buffer::zeroed(network.inputs().div_ceil(PANEL) * CHUNK * HALVES),
-        }
-    }
-}
 
 /// What is wanted of a batch.
 pub(crate) enum Task<'a> {
@@ -202,7 +174,8 @@ struct Place {
     finish: Finish,
 }
 
-/// From the gradient of the outputs to those of all parameters, added to `gradients`:
+/// From the gradient of the outputs to those of all parameters, added to `gradients`, and after the last chunk to what they
+/// become:
 ///
 /// ```text
 /// d_W2 = Σ_b h_b ⊗ d_outputs_b     d_z = (W2·d_outputs) ∘ activation'(z)     d_W1 = Σ_b x_b ⊗ d_z_b     d_x = W1·d_z
@@ -220,11 +193,13 @@ fn backward<S: Simd, N: Shape>(
     let shape = layers.shape;
     let network = shape.get();
     let halves = examples.div_ceil(LANES);
-    let (d_embedding, rest) = gradients.split_at_mut(network.embedding_vectors());
-    let (d_first, d_second) = rest.split_at_mut(network.first_layer_vectors());
-    let (d_w1, d_b1) = d_first.split_at_mut(network.inputs() * network.hidden_vectors());
-    let (d_w2, d_b2) = d_second.split_at_mut(network.hidden * network.output_vectors());
-    let d_b2 = &mut d_b2[..network.output_vectors()]; // without what rounds the parameters up
+    let Gradients {
+        d_embedding,
+        d_w1,
+        d_b1,
+        d_w2,
+        d_b2,
+    } = Gradients::of(network, gradients);
     if place.is_first {
         for sums in [&mut *d_embedding, d_b1, d_b2] {
             sums.as_flattened_mut().fill(0.0);
@@ -237,16 +212,16 @@ fn backward<S: Simd, N: Shape>(
         columns,
     } = workspace;
     let columns = columns.pairs_mut();
-    let mut panel = Columns {
+    let mut chunk = Chunk {
         examples,
         place,
         columns,
     };
 
-    panel.layer_gradient(
+    chunk.layer_gradient(
         simd,
         Neurons(shape),
-        hidden.rows(),
+        hidden.pairs(),
         outputs.pairs(),
         LayerGradient {
             weights: d_w2,
@@ -260,10 +235,10 @@ fn backward<S: Simd, N: Shape>(
         d_outputs: outputs.pairs(),
         hidden: hidden.vectors_mut(),
     });
-    panel.layer_gradient(
+    chunk.layer_gradient(
         simd,
-        shape::Inputs(shape),
-        x.rows(),
+        Features(shape),
+        x.pairs(),
         hidden.pairs(),
         LayerGradient {
             weights: d_w1,
@@ -284,7 +259,7 @@ fn backward<S: Simd, N: Shape>(
             network,
             tokens,
             x.pairs(),
-            panel.columns,
+            chunk.columns,
             d_embedding.as_flattened_mut(),
         );
         place.finish.replace(simd, layers.embedding, d_embedding);
@@ -299,14 +274,15 @@ struct LayerGradient<'a> {
     parameters: &'a [[f32; LANES]],
 }
 
-/// Room for a panel of gradients, transposed.
-struct Columns<'a> {
+/// A chunk, for the gradients of weights.
+struct Chunk<'a> {
     examples: usize,
     place: Place,
+    /// Room for a panel of the gradient of outputs or neurons, transposed.
     columns: &'a mut [Pair],
 }
 
-impl Columns<'_> {
+impl Chunk<'_> {
     /// The gradient of a layer's weights and biases, from its inputs `a[row][example]` and the gradient `d[column][example]`
     /// of its sums, panel after panel: what is transposed is used at once, while it is in the cache.
     #[inline(always)]
@@ -314,7 +290,7 @@ impl Columns<'_> {
         &mut self,
         simd: S,
         rows: R,
-        a: &[[f32; CHUNK]],
+        a: &[Pair],
         d: &[Pair],
         LayerGradient {
             weights,
@@ -323,7 +299,7 @@ impl Columns<'_> {
         }: LayerGradient<'_>,
     ) {
         let stride = bias.len();
-        let panels = d.chunks(HALVES * LANES).zip(bias.chunks_mut(HALVES));
+        let panels = d.chunks(PANEL).zip(bias.chunks_mut(HALVES));
         for (panel, (d, bias)) in panels.enumerate() {
             let cols = bias.len();
             transpose(simd, d, self.examples.div_ceil(LANES), self.columns, bias);

@@ -4,7 +4,6 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::batch_step::CHUNK;
 use crate::simd::{LANES, Pair};
 
 /// A heap slice of whole vectors, aligned to 64 bytes.
@@ -58,12 +57,6 @@ impl Buffer {
     #[inline]
     pub(crate) fn pairs_mut(&mut self) -> &mut [Pair] {
         self.vectors_mut().as_chunks_mut().0
-    }
-
-    /// Two vectors each, as the examples of a chunk.
-    #[inline]
-    pub(crate) fn rows(&self) -> &[[f32; CHUNK]] {
-        self.floats().as_chunks().0
     }
 
     #[inline]

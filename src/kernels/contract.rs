@@ -9,23 +9,23 @@
 //!
 //! A register tile holds `ROWS × COLS` accumulators. At every k it loads COLS vectors of b and ROWS scalars of a and does
 //! ROWS · COLS multiply-adds; the first and the last touch of `out` happen while the tile is in registers (bias, tanh,
-//! 1 − h², or adding to an earlier sum): see [`Epilogue`].
+//! 1 − h², adding to an earlier sum, or the step of gradient descent): see [`Epilogue`].
 //!
-//! | product        | rows   | summed over | a   | b                               |
-//! |----------------|--------|-------------|-----|---------------------------------|
-//! | pre-activation | neuron | input       | W1  | x                               |
-//! | logits         | output | neuron      | W2  | h                               |
-//! | d_W2           | neuron | example     | h   | d_logits, lanes over outputs    |
-//! | d_hidden       | neuron | output      | W2  | d_logits                        |
-//! | d_W1           | input  | example     | x   | d_z, lanes over neurons         |
-//! | d_x            | input  | neuron      | W1  | d_z                             |
+//! | product | kernel          | rows   | summed over | a  | b                             |
+//! |---------|-----------------|--------|-------------|----|-------------------------------|
+//! | z       | `Hidden`        | neuron | input       | W1 | x                             |
+//! | outputs | `OutputsOf`     | output | neuron      | W2 | h                             |
+//! | d_W2    | `OuterProducts` | neuron | example     | h  | d_outputs, lanes over outputs |
+//! | d_h     | `DHidden`       | neuron | output      | W2 | d_outputs                     |
+//! | d_W1    | `OuterProducts` | input  | example     | x  | d_z, lanes over neurons       |
+//! | d_x     | `DX`            | input  | neuron      | W1 | d_z                           |
 //!
 //! The rows b[k] are pairs of vectors: one feature of the 32 examples of a chunk, or 32 features of one example. Wider rows
 //! are computed in panels of one pair, so that a tile reads them without a stride or a bound to check.
 //!
 //! The scalars lie in one of two orders, [`ByRow`] and [`ByColumn`].
 
-use super::batch_step::{CHUNK, HALVES};
+use super::chunk::{CHUNK, HALVES};
 use super::shape::Count;
 use crate::simd::{LANES, Pair, Simd};
 
@@ -124,7 +124,7 @@ impl Scalars for ByColumn<'_> {
 pub(crate) trait Epilogue: Copy {
     /// The value that the sum starts from.
     fn init<S: Simd>(self, simd: S, row: usize, out: &[f32; LANES]) -> S::Vector;
-    /// Stores the sum, that of this vector of all of `out`.
+    /// Stores what becomes of the sum; `vector` is the place of `out` among all vectors of the contraction's results.
     fn finish<S: Simd>(self, simd: S, vector: usize, sum: S::Vector, out: &mut [f32; LANES]);
 }
 
@@ -224,9 +224,9 @@ fn tile<S: Simd, const ROWS: usize, const COLS: usize>(
 }
 
 /// The scalars of activations: k runs over the examples of a chunk.
-pub(crate) fn by_example(activations: &[[f32; CHUNK]]) -> ByRow<'_> {
+pub(crate) fn by_example(activations: &[Pair]) -> ByRow<'_> {
     ByRow {
-        scalars: activations.as_flattened(),
+        scalars: activations.as_flattened().as_flattened(),
         stride: CHUNK,
     }
 }

@@ -3,12 +3,9 @@
 //! Between examples and features lie the columns, `[panel][example][feature]` with panels of 32 features: what is looked up
 //! or added up there is side by side, and registers transpose it.
 
-use super::batch_step::{CHUNK, HALVES};
+use super::chunk::{CHUNK, HALVES, PANEL};
 use crate::network::{InputKind, Inputs, Network};
 use crate::simd::{LANES, Pair, Simd};
-
-/// Features of a panel.
-pub(crate) const PANEL: usize = HALVES * LANES;
 
 /// Lays a chunk of inputs out as `x[feature][example]`, zero for the examples that are not there.
 ///
@@ -26,14 +23,14 @@ pub(crate) fn gather<S: Simd>(
     for panel in columns.as_chunks_mut::<CHUNK>().0 {
         panel[examples..].fill([[0.0; LANES]; HALVES]);
     }
-    let columns_of = columns.as_flattened_mut().as_flattened_mut();
+    let floats = columns.as_flattened_mut().as_flattened_mut();
     match (inputs, network.input) {
         (Inputs::Tokens(tokens), InputKind::Tokens { context, embed, .. }) => {
             for (b, tokens) in tokens.chunks_exact(context).enumerate() {
                 for (t, &token) in tokens.iter().enumerate() {
                     let values = &embedding[usize::from(token) * embed..][..embed];
                     for (d, &value) in values.iter().enumerate() {
-                        columns_of[column(t * embed + d, b)] = value;
+                        floats[column(t * embed + d, b)] = value;
                     }
                 }
             }
@@ -41,7 +38,7 @@ pub(crate) fn gather<S: Simd>(
         (Inputs::Features(features), InputKind::Dense { features: width }) => {
             for (b, features) in features.chunks_exact(width).enumerate() {
                 for (f, &feature) in features.iter().enumerate() {
-                    columns_of[column(f, b)] = feature;
+                    floats[column(f, b)] = feature;
                 }
             }
         }

@@ -5,10 +5,10 @@
 //! and within one as [`PARTS`] interleaved chains (neuron n in chain n mod 4), because one chain would wait for itself; so the
 //! rounding is not that of a batch of one, but it is the same on every backend.
 
-use super::batch_step::Workspace;
+use super::chunk::Workspace;
 use super::finish::Finish;
 use super::math::{exp, ln};
-use super::products::{Layers, activate, differentiate};
+use super::products::{Gradients, Layers, activate, differentiate};
 use super::shape::Shape;
 use crate::network::{HeadKind, InputKind, Inputs, Network, Targets};
 use crate::simd::{Kernel, LANES, Simd};
@@ -19,7 +19,7 @@ const PARTS: usize = 4;
 /// Vectors of neurons whose sums are formed together: 256 neurons.
 const BLOCK: usize = 256 / LANES;
 
-/// Most vectors of outputs: 256 classes.
+/// Vectors of outputs that are computed together: 256 outputs, the most that a softmax has.
 const MOST: usize = 256 / LANES;
 
 /// The outputs of one example as the second layer gives them.
@@ -120,15 +120,17 @@ impl<N: Shape> Kernel for ExampleGradients<'_, N> {
         let layers = Layers::of(self.shape, self.parameters);
         let finish = self.finish;
         let hidden = self.workspace.hidden.vectors_mut();
-        let (d_embedding, rest) = self.gradients.split_at_mut(network.embedding_vectors());
-        let (d_first, d_second) = rest.split_at_mut(network.first_layer_vectors());
-        let (d_w2, d_b2) = d_second.split_at_mut(network.hidden * network.output_vectors());
-        let d_outputs = &mut d_b2[..network.output_vectors()];
+        let Gradients {
+            d_embedding,
+            d_w1,
+            d_b1,
+            d_w2,
+            d_b2: d_outputs, // of one example it is the same
+        } = Gradients::of(network, self.gradients);
 
         forward(simd, layers, self.inputs, 0, d_outputs, Some(hidden));
         let loss = loss(simd, network, self.targets, d_outputs);
 
-        let (d_w1, d_b1) = d_first.split_at_mut(network.inputs() * network.hidden_vectors());
         second_layer(simd, layers, hidden, d_outputs, finish, d_w2, d_b1);
         first_layer(simd, layers, self.inputs, d_b1, finish, d_w1, d_embedding);
         let (b1, b2) = (&layers.first[d_w1.len()..], &layers.second[d_w2.len()..]);
@@ -386,7 +388,7 @@ fn loss<S: Simd>(simd: S, network: Network, targets: Targets<'_>, z: &mut [[f32;
     }
 }
 
-/// `d_w2[n] = h[n] · d_outputs` and `d_z = (W2 · d_outputs) ∘ activation'`, sixteen neurons at a time.
+/// `d_w2[n] = finish(h[n] · d_outputs)` and `d_z = (W2 · d_outputs) ∘ activation'`, sixteen neurons at a time.
 #[inline(always)]
 fn second_layer<S: Simd, N: Shape>(
     simd: S,
@@ -421,12 +423,14 @@ fn second_layer<S: Simd, N: Shape>(
         }
         neurons!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
         let d_h = simd.sum_lanes_of_rows(products);
-        let d_h = differentiate(simd, network.activation, simd.load(h), d_h);
-        simd.store(d_h, d_z);
+        simd.store(
+            differentiate(simd, network.activation, simd.load(h), d_h),
+            d_z,
+        );
     }
 }
 
-/// `d_w1[i] = x[i] · d_z`, and the gradient of the embeddings that were looked up.
+/// `d_w1[i] = finish(x[i] · d_z)`, and the gradient of the embedding, which is zero where nothing was looked up.
 #[inline(always)]
 fn first_layer<S: Simd, N: Shape>(
     simd: S,

@@ -1,4 +1,7 @@
 //! What becomes of a gradient once it is complete.
+//!
+//! The gradients' buffer is as long as the parameters' and laid out alike, so a step of plain gradient descent can leave the new
+//! parameters in it. The engine then looks whether all are finite, and exchanges the two buffers.
 
 use crate::simd::{LANES, Simd};
 
@@ -29,7 +32,8 @@ impl Finish {
         }
     }
 
-    /// Replaces gradients that were stored before they were complete.
+    /// Replaces gradients that were stored before they were complete. One that is zero, as of an embedding that was not looked
+    /// up, leaves the parameter as it is.
     #[inline(always)]
     pub(crate) fn replace<S: Simd>(
         self,

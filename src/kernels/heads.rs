@@ -1,6 +1,6 @@
 //! The losses: from outputs to the loss of each example and the gradient with respect to the outputs.
 
-use super::batch_step::{CHUNK, HALVES};
+use super::chunk::{CHUNK, HALVES};
 use super::math::{exp, ln};
 use crate::network::{HeadKind, Network, Targets};
 use crate::simd::{LANES, Simd};
@@ -167,7 +167,7 @@ fn regression<S: Simd>(
     let outputs = network.outputs;
     #[expect(clippy::cast_precision_loss, reason = "widths are far below 2²⁴")]
     let mean = simd.splat(1.0 / outputs as f32);
-    let (one, half_of) = (simd.splat(1.0), simd.splat(0.5));
+    let (one, one_half) = (simd.splat(1.0), simd.splat(0.5));
     let slope = simd.mul(simd.splat(scale), mean);
     let mut losses = [simd.splat(0.0); HALVES];
     for (output, z) in z.as_chunks_mut::<HALVES>().0.iter_mut().enumerate() {
@@ -177,7 +177,7 @@ fn regression<S: Simd>(
             let gradient = if network.head == HeadKind::Huber {
                 let size = simd.abs(d);
                 let c = simd.min(one, size); // NaN stays
-                let rest = simd.neg_mul_add(half_of, c, size);
+                let rest = simd.neg_mul_add(one_half, c, size);
                 losses[half] = simd.mul_add(simd.mul(c, mean), rest, losses[half]);
                 simd.mul(simd.with_sign(c, d), slope)
             } else {

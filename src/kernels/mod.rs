@@ -1,11 +1,19 @@
 //! The arithmetic of training and prediction, written once for all processors.
 //!
-//! Every function here is generic over [`Simd`](crate::simd::Simd), `#[inline(always)]`, and free of `unsafe`, of
-//! allocation and of instruction-set names. It is compiled inside each backend's entry function. Arrows run one way:
-//! `batch_step` → `embedding`, `products`, `heads`, `transpose` → `contract`, `math` → `simd`.
+//! Every function that does some of it is generic over [`Simd`](crate::simd::Simd), `#[inline(always)]`, and free of `unsafe`,
+//! of allocation and of instruction-set names. It is compiled inside each backend's entry function. Arrows run one way:
+//!
+//! ```text
+//! batch_step    →  embedding, products, heads, transpose  →  contract, finish, math  →  chunk, shape  →  simd
+//! example_step  →  products, finish, math                 →  …
+//! update        →  simd
+//! ```
+//!
+//! Working storage is a [`Workspace`](chunk::Workspace) of [`Buffer`](buffer::Buffer)s, made once.
 
 pub(crate) mod batch_step;
 pub(crate) mod buffer;
+pub(crate) mod chunk;
 pub(crate) mod contract;
 pub(crate) mod embedding;
 pub(crate) mod example_step;

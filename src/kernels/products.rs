@@ -3,12 +3,12 @@
 //! Each is a kernel of its own, called and not inlined into the step: a call costs a thousandth of a product, and compiling
 //! them one by one takes a fraction of the time that a single function with all their tiles would.
 
-use super::batch_step::{CHUNK, HALVES};
+use super::chunk::HALVES;
 use super::contract::{ByColumn, ByRow, Epilogue, Out, by_example, contract};
 use super::finish::Finish;
 use super::math::tanh;
-use super::shape::{Count, Inputs, Neurons, Outputs, Shape};
-use crate::network::ActivationKind;
+use super::shape::{Count, Features, Neurons, Outputs, Shape};
+use crate::network::{ActivationKind, Network};
 use crate::simd::{Kernel, LANES, Pair, Simd};
 
 /// The padded parameters of a network.
@@ -37,9 +37,36 @@ impl<'a, N: Shape> Layers<'a, N> {
     }
 }
 
+/// The padded gradients of a network's parameters, tensor by tensor.
+pub(crate) struct Gradients<'a> {
+    pub(crate) d_embedding: &'a mut [[f32; LANES]],
+    pub(crate) d_w1: &'a mut [[f32; LANES]],
+    pub(crate) d_b1: &'a mut [[f32; LANES]],
+    pub(crate) d_w2: &'a mut [[f32; LANES]],
+    pub(crate) d_b2: &'a mut [[f32; LANES]],
+}
+
+impl<'a> Gradients<'a> {
+    #[inline(always)]
+    pub(crate) fn of(network: Network, gradients: &'a mut [[f32; LANES]]) -> Self {
+        let (d_embedding, rest) = gradients.split_at_mut(network.embedding_vectors());
+        let (d_first, d_second) = rest.split_at_mut(network.first_layer_vectors());
+        let (d_w1, d_b1) = d_first.split_at_mut(network.inputs() * network.hidden_vectors());
+        let (d_w2, d_b2) = d_second.split_at_mut(network.hidden * network.output_vectors());
+        Self {
+            d_embedding,
+            d_w1,
+            d_b1,
+            d_w2,
+            d_b2: &mut d_b2[..network.output_vectors()], // without what rounds all parameters up
+        }
+    }
+}
+
 /// `hidden = activation(b1 + W1ᵀ·x)`
 pub(crate) struct Hidden<'a, N> {
     pub(crate) layers: Layers<'a, N>,
+    /// Vectors of a row that have examples: one or two.
     pub(crate) halves: usize,
     pub(crate) x: &'a [Pair],
     pub(crate) hidden: &'a mut [[f32; LANES]],
@@ -168,7 +195,7 @@ impl<N: Shape> Kernel for DX<'_, N> {
         let stride = network.hidden_vectors() * LANES;
         contract(
             simd,
-            Inputs(self.layers.shape),
+            Features(self.layers.shape),
             ByRow {
                 scalars: self.layers.first.as_flattened(),
                 stride,
@@ -188,7 +215,7 @@ impl<N: Shape> Kernel for DX<'_, N> {
 /// its sums: `weights[row] += Σ_b a[row][b] · d[b]`, or `=` for the first examples of a batch, and then what it becomes.
 pub(crate) struct OuterProducts<'a, R> {
     pub(crate) rows: R,
-    pub(crate) a: &'a [[f32; CHUNK]],
+    pub(crate) a: &'a [Pair],
     pub(crate) d: &'a [Pair],
     pub(crate) is_first: bool,
     pub(crate) finish: Finish,

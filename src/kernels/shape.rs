@@ -7,7 +7,7 @@
 
 use core::marker::PhantomData;
 
-use crate::mlp::Model;
+use crate::model::Model;
 use crate::network::Network;
 
 /// A network's shape.
@@ -84,7 +84,7 @@ macro_rules! count {
 
 count!(
     /// Width of the first layer's input.
-    Inputs, network => network.inputs()
+    Features, network => network.inputs()
 );
 count!(
     /// Number of hidden neurons.

@@ -1,6 +1,6 @@
 //! From lanes over examples to lanes over features, with the sum over examples on the way.
 
-use super::batch_step::HALVES;
+use super::chunk::HALVES;
 use crate::simd::{LANES, Pair, Simd};
 
 /// Transposes a panel of up to 32 features of a chunk, and adds up its examples:

@@ -1,9 +1,15 @@
 //! From gradients to new parameters.
 //!
 //! An update runs over parameters twice: first to see whether every new value will be finite, with nothing written, then to
-//! write. So a step that fails has changed nothing, and needs no copy to go back to. (Writing beside the old values and
-//! exchanging the two was tried: no faster, because the second copy pushes other things out of the first-level cache.)
+//! write. So a step that fails has changed nothing, and needs no copy to go back to. (To write beside the old values and
+//! exchange the two was tried for this pass: no faster, because the second copy pushes other things out of the first-level
+//! cache.)
+//!
+//! Plain gradient descent without clipping comes here only to name the tensor at fault, if its step has failed: it is done
+//! as the gradients come, by [`Finish`](super::finish::Finish), which does write beside the old values, and what is left of
+//! this pass is [`AllFinite`].
 
+use crate::network::CHAINS;
 use crate::optimizer::{AdamW, Optimizer, Sgd};
 use crate::simd::{Kernel, LANES, Simd};
 
@@ -42,10 +48,6 @@ pub(crate) struct Update<'a> {
     /// As long as the parameters, or empty where the optimizer keeps fewer.
     pub(crate) moments: [&'a mut [[f32; LANES]]; 2],
 }
-
-/// Vectors that are updated together: independent chains for the test for finite numbers, since one chain would be as slow
-/// as the latency of its additions. Padded parameters are a multiple of as many vectors.
-pub(crate) const CHAINS: usize = 8;
 
 impl Kernel for Update<'_> {
     /// Whether every new value is finite, and so was written.

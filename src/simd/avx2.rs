@@ -102,6 +102,7 @@ fn transpose_8x8(rows: [__m256; 8]) -> [__m256; 8] {
 x86::backend! {
     /// Proof that this processor has AVX2 and FMA.
     Avx2, entered by run_with_avx2 with "avx2,fma",
+    // Of 16 registers 12 are accumulators, two hold a row and one a scalar.
     Halves, tile (6, 1);
 
     fn splat(value: f32) -> Halves {

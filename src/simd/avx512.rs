@@ -12,6 +12,8 @@ use super::{EIGHTH_ROOTS_OF_TWO, LANES, Pair, ROUND_TO_INTEGER, x86};
 x86::backend! {
     /// Proof that this processor has AVX-512F.
     Avx512, entered by run_with_avx512 with "avx512f",
+    // Of 32 registers 20 are accumulators. More would fit, and were no faster: 100 neurons are 10 tiles of 10 rows and 27
+    // classes 3 of 9, without a remainder.
     __m512, tile (10, 2);
 
     fn splat(value: f32) -> __m512 {

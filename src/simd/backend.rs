@@ -20,8 +20,8 @@ pub(crate) trait Kernel {
 
 /// The instruction set that a model is trained and evaluated with.
 ///
-/// [`Backend::detect`] picks the fastest that this processor has. The choice changes the speed and nothing else: every
-/// backend with [fused multiply-add](Backend::is_fused) computes the same bits.
+/// [`Backend::detect`] picks the fastest that this processor has. Among those with
+/// [fused multiply-add](Backend::is_fused) the choice changes the speed and nothing else: they compute the same bits.
 ///
 /// ```
 /// use fused_mlp::Backend;

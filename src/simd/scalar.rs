@@ -27,8 +27,9 @@ impl Simd for Scalar {
     type Vector = Vector;
 
     const FUSED: bool = true;
-    const TILE: (usize, usize) = (4, 1);
+    const TILE: (usize, usize) = (4, 1); // never chosen for speed
 
+    // A function of its own, as in the x86 backends.
     #[inline(never)]
     fn call<K: Kernel>(self, kernel: K) -> K::Output {
         kernel.run(self)

@@ -1,4 +1,6 @@
 //! What the two x86 backends share: a token that only detection can make, and operations that rest on it.
+//!
+//! The `unsafe` blocks of this crate are two, both in the macro [`backend`], and rest on that token.
 
 /// Whether this processor, and its operating system, have every feature of a `#[target_feature]` list.
 ///

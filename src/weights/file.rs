@@ -10,11 +10,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 use super::keys::Keys;
-use super::read::{self, Source};
+use super::read;
+use super::source::Source;
 use super::to_bytes;
 use super::training::{read_state, state_to_bytes};
 use crate::error::Error;
-use crate::mlp::Model;
+use crate::model::Model;
 use crate::state::TrainingState;
 
 /// Writes a model to a file, in the place of one that is there.

@@ -25,7 +25,7 @@ use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::about::About;
-use super::read::Source;
+use super::source::Source;
 use super::{METADATA, OURS, named, quoted, refuse};
 use crate::error::Error;
 

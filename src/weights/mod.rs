@@ -56,6 +56,7 @@ mod file;
 mod header;
 mod keys;
 mod read;
+mod source;
 mod training;
 mod write;
 
@@ -64,7 +65,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::error::Error;
-use crate::mlp::Model;
+use crate::model::Model;
 
 #[cfg(feature = "std")]
 pub use file::{load, load_state, save, save_state};

@@ -3,33 +3,13 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
+use super::about;
 use super::header::Header;
 use super::keys::{Keyed, Keys};
-use super::{about, refuse};
+use super::source::Source;
 use crate::error::Error;
-use crate::mlp::Model;
+use crate::model::Model;
 use crate::network::Network;
-
-/// Where a file's bytes come from.
-pub(super) trait Source {
-    fn len(&self) -> u64;
-    /// Fills a buffer with the bytes from `start` on, which are within the length.
-    fn read(&mut self, start: u64, into: &mut [u8]) -> Result<(), Error>;
-}
-
-impl Source for &[u8] {
-    fn len(&self) -> u64 {
-        <[u8]>::len(self) as u64
-    }
-
-    fn read(&mut self, start: u64, into: &mut [u8]) -> Result<(), Error> {
-        let bytes = usize::try_from(start)
-            .ok()
-            .and_then(|start| self.get(start..)?.get(..into.len()));
-        into.copy_from_slice(bytes.ok_or_else(|| refuse("the file", "more bytes", "its end"))?);
-        Ok(())
-    }
-}
 
 /// The model of a file of one.
 pub(super) fn model<M: Model>(source: &mut impl Source, keys: &Keys) -> Result<M, Error> {

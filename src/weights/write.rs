@@ -12,7 +12,7 @@ use super::header::Header;
 use super::keys::{Keyed, Keys};
 use super::{METADATA, OURS, named, refuse};
 use crate::error::Error;
-use crate::mlp::Model;
+use crate::model::Model;
 
 /// A file that is being put together.
 pub(super) struct Contents {
