@@ -113,8 +113,9 @@ fn softmax<S: Simd>(simd: S, classes: &[u8], scale: f32, logits: &mut [[f32; LAN
 #[inline(always)]
 fn targets_of(values: impl Iterator<Item = f32>) -> Losses {
     let mut targets: Losses = [[0.0; LANES]; HALVES];
-    for (target, value) in targets.as_flattened_mut().iter_mut().zip(values) {
-        *target = value;
+    let floats = targets.as_flattened_mut();
+    for (example, value) in values.enumerate() {
+        floats[example] = value;
     }
     targets
 }
