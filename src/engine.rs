@@ -13,7 +13,7 @@ use crate::kernels::finish::Finish;
 use crate::kernels::shape::Fixed;
 use crate::kernels::update::{AllFinite, Norm, Step, Update};
 use crate::model::{ExampleOf, Model, PredictionOf};
-use crate::network::{Batch, CHAINS, Inputs, Network, Tensor};
+use crate::network::{Batch, CHAINS, Inputs, Network, Tensor, first_non_finite};
 use crate::optimizer::{Optimizer, Sgd};
 use crate::padding::{checked_and_padded, padded, unpadded};
 use crate::simd::{Backend, LANES};
@@ -303,19 +303,13 @@ pub(crate) fn predict<M: Model>(
     let mut prediction = M::Head::blank();
     let outputs = prediction.as_mut();
     write_outputs::<M>(backend, parameters, inputs, normalise, outputs);
-    // No early exit, so that it vectorises.
-    if outputs
-        .iter()
-        .fold(true, |finite, value| finite & value.is_finite())
-    {
-        return Ok(prediction);
+    match first_non_finite(outputs) {
+        Some(output) => Err(Error::NonFinitePrediction {
+            output,
+            value: outputs[output],
+        }),
+        None => Ok(prediction),
     }
-    let output = outputs.iter().position(|value| !value.is_finite());
-    let output = output.unwrap_or_default();
-    Err(Error::NonFinitePrediction {
-        output,
-        value: outputs[output],
-    })
 }
 
 fn write_outputs<M: Model>(

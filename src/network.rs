@@ -238,16 +238,22 @@ impl Network {
     }
 }
 
+/// Where the first NaN or infinity stands.
 #[inline]
-fn check_finite(what: &'static str, values: &[f32], width: usize) -> Result<(), Error> {
-    // Without a way out before the end, the test vectorises.
+pub(crate) fn first_non_finite(values: &[f32]) -> Option<usize> {
+    // Without a way out before the end, the usual test vectorises.
     if values
         .iter()
         .fold(true, |finite, value| finite & value.is_finite())
     {
-        return Ok(());
+        return None;
     }
-    match values.iter().position(|value| !value.is_finite()) {
+    values.iter().position(|value| !value.is_finite())
+}
+
+#[inline]
+fn check_finite(what: &'static str, values: &[f32], width: usize) -> Result<(), Error> {
+    match first_non_finite(values) {
         Some(place) => Err(Error::NonFiniteData {
             what,
             example: place / width,
