@@ -3,7 +3,7 @@
 use core::marker::PhantomData;
 use core::slice::from_ref;
 
-use crate::dataset::{Dataset, Minibatch};
+use crate::dataset::{Dataset, Limits, Minibatch};
 use crate::engine::{Engine, Path};
 use crate::error::Error;
 use crate::model::{ExampleOf, Model, PredictionOf, TargetOf, batch, checked_batch};
@@ -153,10 +153,7 @@ impl<M: Model> Trainer<M> {
         optimizer: Optimizer,
         minibatch: &Minibatch<ExampleOf<M>, TargetOf<M>>,
     ) -> Result<f32, Error> {
-        let batch = batch(minibatch.inputs(), minibatch.targets())?;
-        if !minibatch.limits().fit(M::NETWORK) {
-            M::NETWORK.check(batch)?;
-        }
+        let batch = batch_within::<M>(minibatch.inputs(), minibatch.targets(), minibatch.limits())?;
         self.step_checked(optimizer, batch, Path::Batch)
     }
 
@@ -206,10 +203,7 @@ impl<M: Model> Trainer<M> {
     ///
     /// [`Error::TokenOutOfRange`] or [`Error::ClassOutOfRange`] if the data set is one of a larger vocabulary.
     pub fn evaluate(&mut self, dataset: &Dataset<ExampleOf<M>, TargetOf<M>>) -> Result<f32, Error> {
-        let batch = batch(dataset.inputs(), dataset.targets())?;
-        if !dataset.limits().fit(M::NETWORK) {
-            M::NETWORK.check(batch)?;
-        }
+        let batch = batch_within::<M>(dataset.inputs(), dataset.targets(), dataset.limits())?;
         Ok(self.evaluate_checked(batch))
     }
 
@@ -260,4 +254,17 @@ impl<M: Model> Trainer<M> {
     pub fn backend(&self) -> Backend {
         self.engine.backend()
     }
+}
+
+/// A batch whose examples lie within these limits, and are checked one by one only if the limits are not the model's.
+fn batch_within<'a, M: Model>(
+    inputs: &'a [ExampleOf<M>],
+    targets: &'a [TargetOf<M>],
+    limits: Limits,
+) -> Result<Batch<'a>, Error> {
+    let batch = batch(inputs, targets)?;
+    if !limits.fit(M::NETWORK) {
+        M::NETWORK.check(batch)?;
+    }
+    Ok(batch)
 }
