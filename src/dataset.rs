@@ -8,7 +8,7 @@ use crate::architecture::{Example, Target};
 use crate::error::Error;
 use crate::model::batch;
 use crate::network::{Inputs, Network, Targets};
-use crate::random::below;
+use crate::random::fill_below;
 
 /// Inputs and targets of equal number, all finite.
 ///
@@ -115,10 +115,8 @@ impl<E: Example, T: Target> Dataset<E, T> {
     pub fn draw(&self, rng: &mut impl Rng, minibatch: &mut Minibatch<E, T>) {
         let len = u32::try_from(self.len()).expect("a data set has fewer than 2³² examples");
         // All numbers first: the look-ups then do not wait for the generator, and their cache misses overlap.
-        minibatch.indices.clear();
-        minibatch
-            .indices
-            .extend((0..minibatch.len).map(|_| below(rng, len)));
+        minibatch.indices.resize(minibatch.len, 0);
+        fill_below(rng, len, &mut minibatch.indices);
         self.fetch(minibatch);
     }
 

@@ -301,7 +301,7 @@ impl Batch<'_> {
 
 impl Inputs<'_> {
     /// Examples `start .. start + len`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn slice(self, network: Network, start: usize, len: usize) -> Self {
         let width = network.input_width();
         match self {
@@ -313,7 +313,7 @@ impl Inputs<'_> {
 
 impl Targets<'_> {
     /// Examples `start .. start + len`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn slice(self, network: Network, start: usize, len: usize) -> Self {
         match self {
             Self::Classes(classes) => Self::Classes(&classes[start..][..len]),

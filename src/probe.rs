@@ -112,6 +112,7 @@ impl<M: Model> Probe<M> {
             hidden,
             outputs,
             columns,
+            ..
         } = &mut probe.workspace;
         let activations = [x, hidden, outputs, columns];
         for buffer in activations
@@ -174,6 +175,7 @@ impl<M: Model> Kernel for Run<'_, M> {
             hidden,
             outputs,
             columns,
+            embedding,
         } = workspace;
         let (neurons, classes) = (network.hidden_vectors(), network.output_vectors());
         let halves = HALVES;
@@ -181,15 +183,7 @@ impl<M: Model> Kernel for Run<'_, M> {
             Part::Gather => {
                 let (inputs, embedding) = (Inputs::Tokens(tokens), layers.embedding);
                 let (columns, x) = (columns.pairs_mut(), x.pairs_mut());
-                gather(
-                    simd,
-                    network,
-                    inputs,
-                    CHUNK,
-                    embedding.as_flattened(),
-                    columns,
-                    x,
-                );
+                gather(simd, network, inputs, CHUNK, embedding, columns, x);
             }
             Part::Hidden => {
                 simd.call(Hidden {
@@ -217,11 +211,13 @@ impl<M: Model> Kernel for Run<'_, M> {
             }
             Part::Transposes => {
                 let columns = columns.pairs_mut();
-                for (rows, vectors) in [(hidden.pairs(), neurons), (outputs.pairs(), classes)] {
-                    let sums = &mut gradients[..vectors];
-                    let panels = rows.chunks(PANEL).zip(sums.chunks_mut(HALVES));
-                    for (rows, sums) in panels {
-                        transpose(simd, rows, HALVES, columns, sums);
+                for (rows, sums) in [(hidden.pairs(), neurons), (outputs.pairs(), classes)] {
+                    let panels = gradients[..sums].chunks_mut(HALVES);
+                    for (rows, totals) in rows.chunks(PANEL).zip(panels) {
+                        let sums = transpose(simd, rows, HALVES, columns);
+                        for (sum, total) in sums.into_iter().zip(totals) {
+                            simd.store(simd.add(simd.load(total), sum), total);
+                        }
                     }
                 }
             }
@@ -272,8 +268,17 @@ impl<M: Model> Kernel for Run<'_, M> {
                 });
             }
             Part::Scatter => {
-                let sums = gradients[..network.embedding_vectors()].as_flattened_mut();
-                scatter(simd, network, tokens, x.pairs(), columns.pairs_mut(), sums);
+                let sums = &mut gradients[..network.embedding_vectors()];
+                let second = embedding.vectors_mut();
+                scatter(
+                    simd,
+                    network,
+                    tokens,
+                    x.pairs(),
+                    columns.pairs_mut(),
+                    sums,
+                    second,
+                );
             }
             Part::Check => {
                 black_box(simd.call(AllFinite(gradients)));

@@ -56,13 +56,33 @@ pub(crate) fn unit(rng: &mut impl Rng) -> f64 {
 ///
 /// If `n` is 0.
 #[inline]
+pub fn below(rng: &mut impl Rng, n: u32) -> u32 {
+    let word = rng.next_u32();
+    scaled(word, rng, n)
+}
+
+/// Uniform integers below `n`, as [`below`] makes them of the generator's bytes: two of each 64-bit word.
+///
+/// # Panics
+///
+/// If `n` is 0.
+#[inline]
+pub(crate) fn fill_below(rng: &mut impl Rng, n: u32, integers: &mut [u32]) {
+    rng.fill_bytes(bytemuck::cast_slice_mut(integers));
+    for integer in integers {
+        *integer = scaled(u32::from_le(*integer), rng, n);
+    }
+}
+
+/// A uniform integer below `n` from a random word, or, if that is one of the few too many, from the next that is not.
+#[inline]
 #[expect(
     clippy::cast_possible_truncation,
     reason = "the low half of the product is wanted"
 )]
-pub fn below(rng: &mut impl Rng, n: u32) -> u32 {
+fn scaled(word: u32, rng: &mut impl Rng, n: u32) -> u32 {
     assert!(n > 0, "there is no integer below 0");
-    let mut product = u64::from(rng.next_u32()) * u64::from(n);
+    let mut product = u64::from(word) * u64::from(n);
     if (product as u32) < n {
         let threshold = n.wrapping_neg() % n;
         while (product as u32) < threshold {

@@ -35,13 +35,13 @@ struct Checkpoint {
 const CHECKPOINTS: [Checkpoint; 2] = [
     Checkpoint {
         steps: 200,
-        parameters: "f0a43adf4f97151130c47d3efd29c262352d97056fa71c15bbbc4a4d7fe849a6",
-        loss: 2.887_594_7,
+        parameters: "09216480cdd0e648bf88429b83935ac111b06549736c23383b14cfd9fddd504b",
+        loss: 2.984_246,
     },
     Checkpoint {
         steps: 10_000,
-        parameters: "fd465c6c5b277a30c8c6433b115b62ae2aca3b0f2d7884af267a76c92d7188a1",
-        loss: 2.511_918_5,
+        parameters: "98f9c02f58cf0a693dab285bfa05a8c2febfa49f09339febac3c0168a2d126b9",
+        loss: 2.583_626_7,
     },
 ];
 

@@ -141,28 +141,31 @@ fn forward<S: Simd, N: Shape>(
         hidden,
         outputs,
         columns,
+        ..
     } = workspace;
     gather(
         simd,
         layers.shape.get(),
         inputs,
         examples,
-        layers.embedding.as_flattened(),
+        layers.embedding,
         columns.pairs_mut(),
         x.pairs_mut(),
     );
-    simd.call(Hidden {
+    Hidden {
         layers,
         halves,
         x: x.pairs(),
         hidden: hidden.vectors_mut(),
-    });
-    simd.call(OutputsOf {
+    }
+    .run(simd);
+    OutputsOf {
         layers,
         halves,
         hidden: hidden.pairs(),
         outputs: outputs.vectors_mut(),
-    });
+    }
+    .run(simd);
 }
 
 /// A chunk's place in its batch.
@@ -201,15 +204,17 @@ fn backward<S: Simd, N: Shape>(
         d_b2,
     } = Gradients::of(network, gradients);
     if place.is_first {
-        for sums in [&mut *d_embedding, d_b1, d_b2] {
-            sums.as_flattened_mut().fill(0.0);
-        }
+        // One by one, each of a length that is known for a known shape: a few stores then, and no call.
+        d_embedding.as_flattened_mut().fill(0.0);
+        d_b1.as_flattened_mut().fill(0.0);
+        d_b2.as_flattened_mut().fill(0.0);
     }
     let Workspace {
         x,
         hidden,
         outputs,
         columns,
+        embedding,
     } = workspace;
     let columns = columns.pairs_mut();
     let mut chunk = Chunk {
@@ -229,12 +234,13 @@ fn backward<S: Simd, N: Shape>(
             parameters: layers.second,
         },
     );
-    simd.call(DHidden {
+    DHidden {
         layers,
         halves,
         d_outputs: outputs.pairs(),
         hidden: hidden.vectors_mut(),
-    });
+    }
+    .run(simd);
     chunk.layer_gradient(
         simd,
         Features(shape),
@@ -248,19 +254,21 @@ fn backward<S: Simd, N: Shape>(
     );
 
     if let Inputs::Tokens(tokens) = inputs {
-        simd.call(DX {
+        DX {
             layers,
             halves,
             d_z: hidden.pairs(),
             d_x: x.vectors_mut(),
-        });
+        }
+        .run(simd);
         scatter(
             simd,
             network,
             tokens,
             x.pairs(),
             chunk.columns,
-            d_embedding.as_flattened_mut(),
+            d_embedding,
+            &mut embedding.vectors_mut()[..network.embedding_vectors()],
         );
         place.finish.replace(simd, layers.embedding, d_embedding);
     }
@@ -299,11 +307,14 @@ impl Chunk<'_> {
         }: LayerGradient<'_>,
     ) {
         let stride = bias.len();
-        let panels = d.chunks(PANEL).zip(bias.chunks_mut(HALVES));
-        for (panel, (d, bias)) in panels.enumerate() {
-            let cols = bias.len();
-            transpose(simd, d, self.examples.div_ceil(LANES), self.columns, bias);
-            simd.call(OuterProducts {
+        for panel in 0..stride.div_ceil(HALVES) {
+            let cols = HALVES.min(stride - panel * HALVES);
+            let halves = self.examples.div_ceil(LANES);
+            let sums = transpose(simd, &d[panel * PANEL..], halves, self.columns);
+            for (sum, total) in sums.into_iter().zip(&mut bias[panel * HALVES..][..cols]) {
+                simd.store(simd.add(simd.load(total), sum), total);
+            }
+            OuterProducts {
                 rows,
                 a,
                 d: &self.columns[..self.examples],
@@ -315,7 +326,8 @@ impl Chunk<'_> {
                     stride,
                     cols,
                 },
-            });
+            }
+            .run(simd);
         }
         let parameters = &parameters[rows.get() * stride..];
         self.place.finish.replace(simd, parameters, bias);

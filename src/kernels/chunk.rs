@@ -24,6 +24,8 @@ pub(crate) struct Workspace {
     pub(crate) outputs: Buffer,
     /// `[example][feature]`: the inputs or their gradient in panels, or a panel of the gradient of outputs or neurons.
     pub(crate) columns: Buffer,
+    /// `[token][dimension]`: the gradient of the embedding, of the second half of the examples.
+    pub(crate) embedding: Buffer,
 }
 
 impl Workspace {
@@ -33,6 +35,7 @@ impl Workspace {
             hidden: Buffer::zeroed(network.hidden_vectors() * LANES * HALVES),
             outputs: Buffer::zeroed(network.output_vectors() * LANES * HALVES),
             columns: Buffer::zeroed(network.inputs().div_ceil(PANEL) * CHUNK * HALVES),
+            embedding: Buffer::zeroed(network.embedding_vectors()),
         }
     }
 }

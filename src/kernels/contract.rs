@@ -224,6 +224,7 @@ fn tile<S: Simd, const ROWS: usize, const COLS: usize>(
 }
 
 /// The scalars of activations: k runs over the examples of a chunk.
+#[inline(always)]
 pub(crate) fn by_example(activations: &[Pair]) -> ByRow<'_> {
     ByRow {
         scalars: activations.as_flattened().as_flattened(),

@@ -3,7 +3,10 @@
 //! Between examples and features lie the columns, `[panel][example][feature]` with panels of 32 features: what is looked up
 //! or added up there is side by side, and registers transpose it.
 
+use core::ops::Range;
+
 use super::chunk::{CHUNK, HALVES, PANEL};
+use super::transpose::transpose;
 use crate::network::{InputKind, Inputs, Network};
 use crate::simd::{LANES, Pair, Simd};
 
@@ -16,45 +19,42 @@ pub(crate) fn gather<S: Simd>(
     network: Network,
     inputs: Inputs<'_>,
     examples: usize,
-    embedding: &[f32],
+    embedding: &[[f32; LANES]],
     columns: &mut [Pair],
     x: &mut [Pair],
 ) {
-    for panel in columns.as_chunks_mut::<CHUNK>().0 {
-        panel[examples..].fill([[0.0; LANES]; HALVES]);
-    }
-    let floats = columns.as_flattened_mut().as_flattened_mut();
-    match (inputs, network.input) {
-        (Inputs::Tokens(tokens), InputKind::Tokens { context, embed, .. }) => {
-            for (b, tokens) in tokens.chunks_exact(context).enumerate() {
-                for (t, &token) in tokens.iter().enumerate() {
-                    let values = &embedding[usize::from(token) * embed..][..embed];
-                    for (d, &value) in values.iter().enumerate() {
-                        floats[column(t * embed + d, b)] = value;
+    for panel in 0..network.inputs().div_ceil(PANEL) {
+        let rows = &mut columns[panel * CHUNK..][..CHUNK];
+        rows[examples..].fill([[0.0; LANES]; HALVES]);
+        for b in 0..examples {
+            let row = rows[b].as_flattened_mut();
+            match (inputs, network.input) {
+                (Inputs::Tokens(tokens), InputKind::Tokens { context, embed, .. }) => {
+                    for (t, &token) in example(tokens, context, b).iter().enumerate() {
+                        if let Some((in_row, in_embedding)) = piece(position(t, embed), panel) {
+                            let values = &embedding.as_flattened()[position(token.into(), embed)];
+                            row[in_row].copy_from_slice(&values[in_embedding]);
+                        }
                     }
                 }
-            }
-        }
-        (Inputs::Features(features), InputKind::Dense { features: width }) => {
-            for (b, features) in features.chunks_exact(width).enumerate() {
-                for (f, &feature) in features.iter().enumerate() {
-                    floats[column(f, b)] = feature;
+                (Inputs::Features(features), InputKind::Dense { features: width }) => {
+                    if let Some((in_row, in_features)) = piece(0..width, panel) {
+                        let values = &example(features, width, b)[in_features];
+                        row[in_row].copy_from_slice(values);
+                    }
                 }
+                _ => unreachable!("an input type fixes its kind"),
             }
         }
-        _ => unreachable!("an input type fixes its kind"),
-    }
-    for (x, panel) in x.chunks_mut(PANEL).zip(columns.as_chunks::<CHUNK>().0) {
-        for (half, rows) in panel.as_chunks::<LANES>().0.iter().enumerate() {
-            for (vector, x) in x.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
-                simd.transpose(rows, vector % HALVES, x, half % HALVES);
-            }
-        }
+        transpose(simd, rows, HALVES, &mut x[panel * PANEL..]);
     }
 }
 
-/// Adds the gradient of each embedding that was looked up, in the order of examples and, within one, of positions:
-/// `d_embedding[token(b, t)][d] += d_x[t · embed + d][b]`.
+/// Adds the gradient of each embedding that was looked up: `d_embedding[token(b, t)][d] += d_x[t · embed + d][b]`.
+///
+/// In the order of examples and, within one, of positions; those of the second half of a chunk in `second`, which is added at
+/// the end. A token that many contexts have, as names begin with three times the same, is a chain of additions, each of
+/// which waits for the one before, and two chains take half the time.
 #[inline(always)]
 pub(crate) fn scatter<S: Simd>(
     simd: S,
@@ -62,31 +62,71 @@ pub(crate) fn scatter<S: Simd>(
     tokens: &[u8],
     d_x: &[Pair],
     columns: &mut [Pair],
-    d_embedding: &mut [f32],
+    d_embedding: &mut [[f32; LANES]],
+    second: &mut [[f32; LANES]],
 ) {
     let InputKind::Tokens { context, embed, .. } = network.input else {
         return; // features have no embedding
     };
-    for (d_x, panel) in d_x.chunks(PANEL).zip(columns.as_chunks_mut::<CHUNK>().0) {
-        for (half, rows) in panel.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
-            for (vector, d_x) in d_x.as_chunks::<LANES>().0.iter().enumerate() {
-                simd.transpose(d_x, half % HALVES, rows, vector % HALVES);
+    second.as_flattened_mut().fill(0.0);
+    let examples = tokens.len() / context;
+    for panel in 0..network.inputs().div_ceil(PANEL) {
+        let rows = &mut columns[panel * CHUNK..][..CHUNK];
+        transpose(simd, &d_x[panel * PANEL..], HALVES, rows);
+        for b in 0..examples.min(LANES) {
+            let tokens_of = example(tokens, context, b);
+            add(
+                d_embedding.as_flattened_mut(),
+                embed,
+                tokens_of,
+                &rows[b],
+                panel,
+            );
+            let b = b + LANES;
+            if b < examples {
+                let tokens_of = example(tokens, context, b);
+                add(second.as_flattened_mut(), embed, tokens_of, &rows[b], panel);
             }
         }
     }
-    let columns = columns.as_flattened().as_flattened();
-    for (b, tokens) in tokens.chunks_exact(context).enumerate() {
-        for (t, &token) in tokens.iter().enumerate() {
-            let sums = &mut d_embedding[usize::from(token) * embed..][..embed];
-            for (d, sum) in sums.iter_mut().enumerate() {
-                *sum += columns[column(t * embed + d, b)];
+    for (sums, second) in d_embedding.iter_mut().zip(second) {
+        simd.store(simd.add(simd.load(sums), simd.load(second)), sums);
+    }
+}
+
+/// Adds what lies in this panel of an example's d_x to the sums of the example's tokens.
+#[inline(always)]
+fn add(sums: &mut [f32], embed: usize, tokens: &[u8], row: &Pair, panel: usize) {
+    for (t, &token) in tokens.iter().enumerate() {
+        if let Some((in_row, in_embedding)) = piece(position(t, embed), panel) {
+            let sums = &mut sums[position(token.into(), embed)][in_embedding];
+            for (sum, term) in sums.iter_mut().zip(&row.as_flattened()[in_row]) {
+                *sum += term;
             }
         }
     }
 }
 
-/// Where a feature of an example stands in the columns.
+/// The values of example b, of so many each.
 #[inline(always)]
-fn column(feature: usize, example: usize) -> usize {
-    (feature / PANEL * CHUNK + example) * PANEL + feature % PANEL
+fn example<T>(values: &[T], width: usize, b: usize) -> &[T] {
+    &values[position(b, width)]
+}
+
+/// Where the i-th of things of this width lies.
+#[inline(always)]
+fn position(i: usize, width: usize) -> Range<usize> {
+    i * width..(i + 1) * width
+}
+
+/// The part of these features that lies in a panel, if there is one: where in a row of the panel, and where among the features.
+#[inline(always)]
+fn piece(features: Range<usize>, panel: usize) -> Option<(Range<usize>, Range<usize>)> {
+    let start = features.start.max(panel * PANEL);
+    let end = features.end.min((panel + 1) * PANEL);
+    if start >= end {
+        return None;
+    }
+    let in_row = start - panel * PANEL..end - panel * PANEL;
+    Some((in_row, start - features.start..end - features.start))
 }

@@ -77,11 +77,19 @@ fn softmax<S: Simd>(simd: S, classes: &[u8], scale: f32, logits: &mut [[f32; LAN
     }
 
     let (rows, _) = logits.as_chunks_mut::<HALVES>();
+    // Even and odd rows apart: one maximum after another would be waited for.
     let mut max = [simd.splat(f32::NEG_INFINITY); HALVES];
-    for row in &*rows {
-        for half in 0..HALVES {
+    let mut odd_max = max;
+    let (pairs, last) = rows.as_chunks::<2>();
+    for half in 0..HALVES {
+        for [even, odd] in pairs {
+            max[half] = simd.max(simd.load(&even[half]), max[half]);
+            odd_max[half] = simd.max(simd.load(&odd[half]), odd_max[half]);
+        }
+        for row in last {
             max[half] = simd.max(simd.load(&row[half]), max[half]);
         }
+        max[half] = simd.max(odd_max[half], max[half]);
     }
     let mut total = [simd.splat(0.0); HALVES];
     for row in &mut *rows {

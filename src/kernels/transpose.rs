@@ -1,43 +1,33 @@
-//! From lanes over examples to lanes over features, with the sum over examples on the way.
+//! From lanes over examples to lanes over features, and back, with the sum over the former lanes on the way.
 
 use super::chunk::HALVES;
 use crate::simd::{LANES, Pair, Simd};
 
-/// Transposes a panel of up to 32 features of a chunk, and adds up its examples:
+/// Transposes the first panel of `rows`, up to 32 of them, of which the first or both vectors count:
 ///
 /// ```text
-/// columns[example][feature] = rows[feature][example]
-/// sums[feature] += Σ_example rows[feature][example]
+/// columns[i][j] = rows[j][i]      sums[j] = Σ_i rows[j][i]
 /// ```
 ///
-/// over the first or over both halves of the chunk. `sums` is one vector or two, and `rows` has a row for each of their
-/// lanes. The sum is the gradient of a bias; each half is summed as the tree of [`Simd::sum_lanes`].
+/// where there are columns to write to, blocks of sixteen rows and sixteen columns at a time. Each vector of a row is summed as
+/// [`Simd::transpose`] does. Returns the sums of two blocks of rows; those of a block that is not there are zero.
 #[inline(always)]
 pub(crate) fn transpose<S: Simd>(
     simd: S,
     rows: &[Pair],
-    halves: usize,
+    vectors: usize,
     columns: &mut [Pair],
-    sums: &mut [[f32; LANES]],
-) {
-    let blocks = rows.as_chunks::<LANES>().0.iter().zip(sums);
-    for (vector, (block, total)) in blocks.enumerate() {
-        let vector = vector % HALVES; // never more; it tells the compiler so
-        let columns = columns.as_chunks_mut::<LANES>().0.iter_mut().enumerate();
-        for (half, columns) in columns.take(halves) {
-            simd.transpose(block, half, columns, vector);
-            let mut sums = [simd.splat(0.0); LANES];
-            for i in 0..LANES {
-                sums[i] = simd.load(&columns[i][vector]);
+) -> [S::Vector; HALVES] {
+    let mut sums = [simd.splat(0.0); HALVES];
+    for block in 0..HALVES {
+        for vector in 0..HALVES.min(vectors) {
+            let rows = rows.get(block * LANES..).and_then(<[_]>::first_chunk);
+            let columns = columns.get_mut(vector * LANES..);
+            if let (Some(rows), Some(columns)) = (rows, columns.and_then(<[_]>::first_chunk_mut)) {
+                let sum = simd.transpose(rows, vector, columns, block);
+                sums[block] = simd.add(sums[block], sum);
             }
-            let mut width = LANES / 2;
-            while width > 0 {
-                for i in 0..width {
-                    sums[i] = simd.add(sums[i], sums[i + width]);
-                }
-                width /= 2;
-            }
-            simd.store(simd.add(simd.load(total), sums[0]), total);
         }
     }
+    sums
 }

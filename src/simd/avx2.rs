@@ -7,7 +7,7 @@
 
 use core::arch::x86_64::*;
 
-use super::{EIGHTH_ROOTS_OF_TWO, LANES, Pair, ROUND_TO_INTEGER, x86};
+use super::{EIGHTH_ROOTS_OF_TWO, LANES, Pair, ROUND_TO_INTEGER, halve, x86};
 
 /// Lanes 0..8 and 8..16.
 type Halves = [__m256; 2];
@@ -17,9 +17,8 @@ type Halves = [__m256; 2];
 fn power_of_eighth_root_of_two(shifted: __m256) -> __m256 {
     let k = _mm256_castps_si256(shifted);
     let roots = bytemuck::cast(EIGHTH_ROOTS_OF_TWO);
-    let root = _mm256_castps_si256(_mm256_permutevar8x32_ps(roots, k));
-    let exponent = _mm256_slli_epi32::<20>(_mm256_andnot_si256(_mm256_set1_epi32(7), k));
-    _mm256_castsi256_ps(_mm256_add_epi32(exponent, root))
+    let root = _mm256_permutevar8x32_epi32(roots, k);
+    _mm256_castsi256_ps(_mm256_add_epi32(_mm256_slli_epi32::<20>(k), root))
 }
 
 #[target_feature(enable = "avx2")]
@@ -187,19 +186,26 @@ x86::backend! {
         ([e0, e1], [s0, s1])
     }
 
-    fn transpose(rows: &[Pair; LANES], from: usize, columns: &mut [Pair; LANES], to: usize) -> () {
-        for (row, column) in [(0, 0), (0, 8), (8, 0), (8, 8)] {
-            let mut block = [_mm256_setzero_ps(); 8];
-            for i in 0..8 {
-                let halves: Halves = bytemuck::cast(rows[row + i][from]);
-                block[i] = halves[column / 8];
-            }
-            let block = transpose_8x8(block);
-            for i in 0..8 {
-                let (eights, _) = columns[column + i][to].as_chunks_mut();
-                eights[row / 8] = bytemuck::cast::<__m256, [f32; 8]>(block[i]);
+    fn transpose(rows: &[Pair; LANES], from: usize, columns: &mut [Pair; LANES], to: usize) -> Halves {
+        // A pair is four eights, and sixteen pairs are two blocks of eight.
+        let rows: &[[[[f32; 8]; 4]; 8]; 2] = bytemuck::cast_ref(rows);
+        let columns: &mut [[[[f32; 8]; 4]; 8]; 2] = bytemuck::cast_mut(columns);
+        let mut sums = [_mm256_setzero_ps(); 2];
+        for i in 0..2 {
+            for j in 0..2 {
+                let mut block = [_mm256_setzero_ps(); 8];
+                for k in 0..8 {
+                    block[k] = bytemuck::cast(rows[i][k][(2 * from + j) % 4]);
+                }
+                let block = transpose_8x8(block);
+                for k in 0..8 {
+                    columns[j][k][(2 * to + i) % 4] = bytemuck::cast(block[k]);
+                }
+                let sum = halve(block, |a, b| _mm256_add_ps(a, b));
+                sums[i] = if j == 0 { sum } else { _mm256_add_ps(sums[i], sum) };
             }
         }
+        sums
     }
 
     fn sum_lanes(vector: Halves) -> f32 {

@@ -7,7 +7,7 @@
 
 use core::arch::x86_64::*;
 
-use super::{EIGHTH_ROOTS_OF_TWO, LANES, Pair, ROUND_TO_INTEGER, x86};
+use super::{EIGHTH_ROOTS_OF_TWO, LANES, Pair, ROUND_TO_INTEGER, halve, x86};
 
 x86::backend! {
     /// Proof that this processor has AVX-512F.
@@ -86,9 +86,8 @@ x86::backend! {
         let k = _mm512_castps_si512(shifted);
         // Four bits of k choose a lane, so the eight roots stand there twice.
         let roots = bytemuck::cast([EIGHTH_ROOTS_OF_TWO; 2]);
-        let root = _mm512_castps_si512(_mm512_permutexvar_ps(k, roots));
-        let exponent = _mm512_slli_epi32::<20>(_mm512_andnot_si512(_mm512_set1_epi32(7), k));
-        _mm512_castsi512_ps(_mm512_add_epi32(exponent, root))
+        let root = _mm512_permutexvar_epi32(k, roots);
+        _mm512_castsi512_ps(_mm512_add_epi32(_mm512_slli_epi32::<20>(k), root))
     }
 
     fn power_of_two(shifted: __m512) -> __m512 {
@@ -112,7 +111,7 @@ x86::backend! {
         )
     }
 
-    fn transpose(rows: &[Pair; LANES], from: usize, columns: &mut [Pair; LANES], to: usize) -> () {
+    fn transpose(rows: &[Pair; LANES], from: usize, columns: &mut [Pair; LANES], to: usize) -> __m512 {
         // Transposes the 4×4 blocks inside each group of four rows, then the 4×4 arrangement of the blocks.
         let mut blocks = [_mm512_setzero_ps(); LANES];
         for group in 0..4 {
@@ -129,17 +128,27 @@ x86::backend! {
             blocks[4 * group + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(high01, high23));
             blocks[4 * group + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(high01, high23));
         }
+        let mut low = [_mm512_setzero_ps(); 4];
+        let mut high = low;
         for i in 0..4 {
             let (a, b, c, d) = (blocks[i], blocks[i + 4], blocks[i + 8], blocks[i + 12]);
             let even_ab = _mm512_shuffle_f32x4::<0b10_00_10_00>(a, b);
             let odd_ab = _mm512_shuffle_f32x4::<0b11_01_11_01>(a, b);
             let even_cd = _mm512_shuffle_f32x4::<0b10_00_10_00>(c, d);
             let odd_cd = _mm512_shuffle_f32x4::<0b11_01_11_01>(c, d);
-            columns[i][to] = bytemuck::cast(_mm512_shuffle_f32x4::<0b10_00_10_00>(even_ab, even_cd));
-            columns[i + 4][to] = bytemuck::cast(_mm512_shuffle_f32x4::<0b10_00_10_00>(odd_ab, odd_cd));
-            columns[i + 8][to] = bytemuck::cast(_mm512_shuffle_f32x4::<0b11_01_11_01>(even_ab, even_cd));
-            columns[i + 12][to] = bytemuck::cast(_mm512_shuffle_f32x4::<0b11_01_11_01>(odd_ab, odd_cd));
+            let column = [
+                _mm512_shuffle_f32x4::<0b10_00_10_00>(even_ab, even_cd),
+                _mm512_shuffle_f32x4::<0b10_00_10_00>(odd_ab, odd_cd),
+                _mm512_shuffle_f32x4::<0b11_01_11_01>(even_ab, even_cd),
+                _mm512_shuffle_f32x4::<0b11_01_11_01>(odd_ab, odd_cd),
+            ];
+            for j in 0..4 {
+                columns[i + 4 * j][to] = bytemuck::cast(column[j]);
+            }
+            low[i] = _mm512_add_ps(column[0], column[1]);
+            high[i] = _mm512_add_ps(column[2], column[3]);
         }
+        _mm512_add_ps(halve(low, |a, b| _mm512_add_ps(a, b)), halve(high, |a, b| _mm512_add_ps(a, b)))
     }
 
     fn sum_lanes(vector: __m512) -> f32 {

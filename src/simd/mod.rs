@@ -32,11 +32,21 @@ pub(crate) const LANES: usize = 16;
 /// Two vectors side by side.
 pub(crate) type Pair = [[f32; LANES]; 2];
 
-/// 2^(0/8) to 2^(7/8), rounded.
-#[rustfmt::skip]
-pub(crate) const EIGHTH_ROOTS_OF_TWO: [f32; 8] = [
-    1.0, 1.090_507_7, 1.189_207_1, 1.296_839_6, SQRT_2, 1.542_210_8, 1.681_792_9, 1.834_008_1,
-];
+/// The bits of 2^(k/8), rounded, less k · 2²⁰, for k = 0 to 7: what k, shifted to the exponent with the integer in front
+/// of it, adds to its fraction.
+pub(crate) const EIGHTH_ROOTS_OF_TWO: [u32; 8] = {
+    #[rustfmt::skip]
+    let roots = [
+        1.0, 1.090_507_7, 1.189_207_1, 1.296_839_6, SQRT_2, 1.542_210_8, 1.681_792_9, 1.834_008_1_f32,
+    ];
+    let mut bits = [0; 8];
+    let mut k = 0_u32;
+    while k < 8 {
+        bits[k as usize] = roots[k as usize].to_bits() - (k << 20);
+        k += 1;
+    }
+    bits
+};
 
 /// Adding this to an `f32` of magnitude below 2²² rounds it to an integer, ties to even, and leaves that integer in
 /// the low bits of the sum: 1.5 · 2²³.
@@ -106,10 +116,18 @@ pub(crate) trait Simd: Copy {
     /// The exponent e and significand m of a positive normal number a = 2ᵉ · m with 1 ≤ m < 2; anything for others.
     fn exponent_and_significand(self, a: Self::Vector) -> (Self::Vector, Self::Vector);
 
-    /// `columns[i][to][j] = rows[j][from][i]`: transposes one vector of each pair into one vector of each pair.
+    /// `columns[i][to][j] = rows[j][from][i]`: transposes one vector of each pair into one vector of each pair, and returns the
+    /// sum of the columns. Each half of them is summed as a tree, i + i+4, then i+2, i+1, and the second added to the first.
     ///
-    /// From memory to memory, because sixteen vectors are more than a narrow processor has registers for.
-    fn transpose(self, rows: &[Pair; LANES], from: usize, columns: &mut [Pair; LANES], to: usize);
+    /// From memory to memory, because sixteen vectors are more than a narrow processor has registers for. The sum is taken
+    /// on the way, while the columns are in registers; where it is not wanted, the compiler leaves it out.
+    fn transpose(
+        self,
+        rows: &[Pair; LANES],
+        from: usize,
+        columns: &mut [Pair; LANES],
+        to: usize,
+    ) -> Self::Vector;
 
     /// The sum of all lanes, as a tree: lane i + lane i+8, then i+4, i+2, i+1.
     fn sum_lanes(self, vector: Self::Vector) -> f32 {
@@ -137,15 +155,15 @@ pub(crate) trait Simd: Copy {
     }
 }
 
-/// Combines lane i with lane i+8, then i+4, i+2, i+1.
+/// Combines value i with value i + N/2, then i + N/4, and so on, down to one. N is a power of two.
 #[inline(always)]
-fn halve(mut lanes: [f32; LANES], combine: impl Fn(f32, f32) -> f32) -> f32 {
-    let mut width = LANES / 2;
+fn halve<T: Copy, const N: usize>(mut values: [T; N], combine: impl Fn(T, T) -> T) -> T {
+    let mut width = N / 2;
     while width > 0 {
         for i in 0..width {
-            lanes[i] = combine(lanes[i], lanes[i + width]);
+            values[i] = combine(values[i], values[i + width]);
         }
         width /= 2;
     }
-    lanes[0]
+    values[0]
 }

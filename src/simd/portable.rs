@@ -124,7 +124,7 @@ impl Simd for Portable {
     fn power_of_eighth_root_of_two(self, shifted: f32x16) -> f32x16 {
         // A table look-up by halves: each bit of k chooses between the two halves of what is left.
         let k = bits(shifted);
-        let mut roots = EIGHTH_ROOTS_OF_TWO.map(|root| bits(f32x16::splat(root)));
+        let mut roots = EIGHTH_ROOTS_OF_TWO.map(u32x16::splat);
         let mut left = roots.len();
         for bit in [2_u32, 1, 0] {
             left /= 2;
@@ -133,7 +133,7 @@ impl Simd for Portable {
                 roots[i] = roots[i] ^ (is_set & (roots[i] ^ roots[i + left]));
             }
         }
-        from_bits(((k & u32x16::splat(!7)) << 20_u32) + roots[0])
+        from_bits((k << 20_u32) + roots[0])
     }
 
     #[inline(always)]
@@ -152,8 +152,14 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
-    fn transpose(self, rows: &[Pair; LANES], from: usize, columns: &mut [Pair; LANES], to: usize) {
+    fn transpose(
+        self,
+        rows: &[Pair; LANES],
+        from: usize,
+        columns: &mut [Pair; LANES],
+        to: usize,
+    ) -> f32x16 {
         // `wide` does this lane by lane too.
-        Scalar.transpose(rows, from, columns, to);
+        f32x16::new(Scalar.transpose(rows, from, columns, to))
     }
 }

@@ -4,7 +4,7 @@
 
 use core::array::from_fn;
 
-use super::{EIGHTH_ROOTS_OF_TWO, Kernel, LANES, Pair, ROUND_TO_INTEGER, Simd};
+use super::{EIGHTH_ROOTS_OF_TWO, Kernel, LANES, Pair, ROUND_TO_INTEGER, Simd, halve};
 use crate::float;
 
 /// The token of the specification; every processor can run it.
@@ -114,7 +114,7 @@ impl Simd for Scalar {
     fn power_of_eighth_root_of_two(self, shifted: Vector) -> Vector {
         each(shifted, |s| {
             let root = EIGHTH_ROOTS_OF_TWO[(s.to_bits() & 7) as usize];
-            f32::from_bits(((s.to_bits() & !7) << 20).wrapping_add(root.to_bits()))
+            f32::from_bits((s.to_bits() << 20).wrapping_add(root))
         })
     }
 
@@ -139,9 +139,19 @@ impl Simd for Scalar {
     }
 
     #[inline(always)]
-    fn transpose(self, rows: &[Pair; LANES], from: usize, columns: &mut [Pair; LANES], to: usize) {
+    fn transpose(
+        self,
+        rows: &[Pair; LANES],
+        from: usize,
+        columns: &mut [Pair; LANES],
+        to: usize,
+    ) -> Vector {
         for (i, column) in columns.iter_mut().enumerate() {
             column[to] = from_fn(|j| rows[j][from][i]);
         }
+        let (halves, _) = columns.as_chunks::<{ LANES / 2 }>();
+        let [low, high] =
+            [0, 1].map(|half| halve(halves[half].map(|column| column[to]), |a, b| self.add(a, b)));
+        self.add(low, high)
     }
 }
