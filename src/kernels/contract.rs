@@ -194,7 +194,7 @@ const fn is_height<R: Count>(height: usize, most: usize) -> bool {
             let tiles = rows.div_ceil(most);
             height == rows.div_ceil(tiles) || height == rows / tiles
         }
-        None => height == most || height == most.div_ceil(2) || height <= 2,
+        None => height == most || height == most.div_ceil(2) || height <= 2 && height < most,
     }
 }
 

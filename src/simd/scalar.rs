@@ -27,7 +27,7 @@ impl Simd for Scalar {
     type Vector = Vector;
 
     const FUSED: bool = true;
-    const TILE: (usize, usize) = (4, 1); // never chosen for speed
+    const TILE: (usize, usize) = (1, 1); // never chosen for speed, and soon compiled
 
     // A function of its own, as in the x86 backends.
     #[inline(never)]
