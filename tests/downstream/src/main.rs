@@ -99,7 +99,7 @@ fn train<M: Model>(
     let seconds = start.elapsed().as_secs_f64();
     let after = trainer.evaluate(dataset)?;
     println!(
-        "{name}: {STEPS} steps in {seconds:.3} s on {}, loss {before:.4} -> {after:.4}, parameters {:016x}",
+        "{name}: {STEPS} steps in {seconds:.5} s on {}, loss {before:.4} -> {after:.4}, parameters {:016x}",
         trainer.backend(),
         checksum(&trainer.model()),
     );
