@@ -5,15 +5,15 @@ use core::slice::from_ref;
 
 use crate::architecture::{Example, Head};
 use crate::error::Error;
-use crate::kernels::batch_step::{BatchStep, Task};
+use crate::kernels::batch_step::{BatchStep, Wanted};
 use crate::kernels::buffer::Buffer;
 use crate::kernels::chunk::Workspace;
 use crate::kernels::example_step::{ExampleGradients, ExampleOutputs};
 use crate::kernels::finish::Finish;
-use crate::kernels::shape::Fixed;
+use crate::kernels::shape::{Fixed, Shaped, ShapedKernel};
 use crate::kernels::update::{AllFinite, Norm, Step, Update};
 use crate::model::{ExampleOf, Model, PredictionOf};
-use crate::network::{Batch, CHAINS, Inputs, Network, Tensor, first_non_finite};
+use crate::network::{Batch, CHAINS, Network, Tensor, first_non_finite};
 use crate::optimizer::{Optimizer, Sgd};
 use crate::padding::{checked_and_padded, padded, unpadded};
 use crate::simd::{Backend, LANES};
@@ -89,16 +89,12 @@ impl Engine {
 
     /// The mean loss of a checked batch, or data set, of an `M`.
     pub(crate) fn loss<M: Model>(&mut self, batch: Batch<'_>) -> f32 {
-        run::<M>(
+        run::<M, _>(
             self.backend,
             BatchStep {
-                shape: self.network,
                 parameters: self.parameters.vectors(),
-                examples: batch.len,
-                inputs: batch.inputs,
-                task: Task::Loss {
-                    targets: batch.targets,
-                },
+                batch,
+                wanted: None,
                 workspace: &mut self.workspace,
             },
         )
@@ -117,37 +113,25 @@ impl Engine {
         path: Path,
         descent: Option<f32>,
     ) -> f32 {
-        let Batch {
-            len,
-            inputs,
-            targets,
-        } = batch;
-        let (shape, workspace) = (self.network, &mut self.workspace);
+        let workspace = &mut self.workspace;
         let (parameters, gradients) = (self.parameters.vectors(), self.gradients.vectors_mut());
         let finish = descent.map_or(Finish::Gradient, |rate| Finish::Descent { rate });
         match path {
-            Path::Batch => run::<M>(
+            Path::Batch => run::<M, _>(
                 self.backend,
                 BatchStep {
-                    shape,
                     parameters,
-                    examples: len,
-                    inputs,
-                    task: Task::Gradients {
-                        targets,
-                        gradients,
-                        finish,
-                    },
+                    batch,
+                    wanted: Some(Wanted { gradients, finish }),
                     workspace,
                 },
             ),
-            Path::Example => run_example::<M>(
+            Path::Example => run::<M, _>(
                 self.backend,
                 ExampleGradients {
-                    shape,
                     parameters,
-                    inputs,
-                    targets,
+                    inputs: batch.inputs,
+                    targets: batch.targets,
                     workspace,
                     finish,
                     gradients,
@@ -254,39 +238,18 @@ impl Engine {
     }
 }
 
-/// Runs a task with the shape of an `M` as constants, where the backend has instructions of its own.
+/// Runs a kernel with the shape of an `M` as constants, where the backend has instructions of its own.
 ///
 /// With debug assertions on, that is in a debug build, it runs the form for every shape, which is compiled in this crate and
 /// so can be optimised although the embedding program is not.
-fn run<M: Model>(backend: Backend, step: BatchStep<'_, Network>) -> f32 {
+fn run<M: Model, K: ShapedKernel>(backend: Backend, kernel: K) -> K::Output {
     if cfg!(debug_assertions) {
-        return run_any(backend, step);
+        return kernel.run_any(backend, M::NETWORK);
     }
-    let network = step.shape;
-    match backend.run_if_native(step.with_shape(Fixed::<M>::SHAPE)) {
-        Ok(loss) => loss,
-        Err(step) => run_any(backend, step.with_shape(network)),
-    }
-}
-
-/// Runs a task for a network of any shape. Here and below, `run_any` is not generic over the model, so that it is compiled in
-/// this crate.
-fn run_any(backend: Backend, step: BatchStep<'_, Network>) -> f32 {
-    backend.run_general(step)
-}
-
-/// As [`run`], for one example.
-fn run_example<M: Model>(backend: Backend, gradients: ExampleGradients<'_, Network>) -> f32 {
-    fn run_any(backend: Backend, gradients: ExampleGradients<'_, Network>) -> f32 {
-        backend.run_general(gradients)
-    }
-    if cfg!(debug_assertions) {
-        return run_any(backend, gradients);
-    }
-    let network = gradients.shape;
-    match backend.run_if_native(gradients.with_shape(Fixed::<M>::SHAPE)) {
-        Ok(loss) => loss,
-        Err(gradients) => run_any(backend, gradients.with_shape(network)),
+    let shape = Fixed::<M>::SHAPE;
+    match backend.run_if_native(Shaped { kernel, shape }) {
+        Ok(output) => output,
+        Err(Shaped { kernel, .. }) => kernel.run_any(backend, M::NETWORK),
     }
 }
 
@@ -302,39 +265,21 @@ pub(crate) fn predict<M: Model>(
     M::NETWORK.check_inputs(inputs)?;
     let mut prediction = M::Head::blank();
     let outputs = prediction.as_mut();
-    write_outputs::<M>(backend, parameters, inputs, normalise, outputs);
+    run::<M, _>(
+        backend,
+        ExampleOutputs {
+            parameters,
+            inputs,
+            normalise,
+            outputs,
+        },
+    );
     match first_non_finite(outputs) {
         Some(output) => Err(Error::NonFinitePrediction {
             output,
             value: outputs[output],
         }),
         None => Ok(prediction),
-    }
-}
-
-fn write_outputs<M: Model>(
-    backend: Backend,
-    parameters: &[[f32; LANES]],
-    inputs: Inputs<'_>,
-    normalise: bool,
-    outputs: &mut [f32],
-) {
-    fn run_any(backend: Backend, outputs: ExampleOutputs<'_, Network>) {
-        backend.run_general(outputs);
-    }
-    let network = M::NETWORK;
-    let outputs = ExampleOutputs {
-        shape: network,
-        parameters,
-        inputs,
-        normalise,
-        outputs,
-    };
-    if cfg!(debug_assertions) {
-        return run_any(backend, outputs);
-    }
-    if let Err(outputs) = backend.run_if_native(outputs.with_shape(Fixed::<M>::SHAPE)) {
-        run_any(backend, outputs.with_shape(network));
     }
 }
 

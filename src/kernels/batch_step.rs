@@ -17,99 +17,60 @@ use super::embedding::{gather, scatter};
 use super::finish::Finish;
 use super::heads::loss;
 use super::products::{DHidden, DX, Gradients, Hidden, Layers, OuterProducts, OutputsOf};
-use super::shape::{Count, Features, Neurons, Shape};
+use super::shape::{Count, Features, Neurons, Shape, Shaped, ShapedKernel};
 use super::transpose::transpose;
-use crate::network::{Inputs, Targets};
-use crate::simd::{Kernel, LANES, Pair, Simd};
+use crate::network::{Batch, Inputs, Network};
+use crate::simd::{Backend, Kernel, LANES, Pair, Simd};
 
-/// What is wanted of a batch.
-pub(crate) enum Task<'a> {
-    /// The mean loss and, overwriting `gradients`, its derivative with respect to every parameter, or what it becomes.
-    Gradients {
-        targets: Targets<'a>,
-        gradients: &'a mut [[f32; LANES]],
-        finish: Finish,
-    },
-    /// The mean loss.
-    Loss { targets: Targets<'a> },
-}
-
-/// A task on a batch of `examples`, already checked against the network.
-pub(crate) struct BatchStep<'a, N> {
-    pub(crate) shape: N,
+/// The mean loss of a batch that was checked against the network, and its gradients if they are wanted.
+pub(crate) struct BatchStep<'a> {
     pub(crate) parameters: &'a [[f32; LANES]],
-    pub(crate) examples: usize,
-    pub(crate) inputs: Inputs<'a>,
-    pub(crate) task: Task<'a>,
+    pub(crate) batch: Batch<'a>,
+    pub(crate) wanted: Option<Wanted<'a>>,
     pub(crate) workspace: &'a mut Workspace,
 }
 
-impl<'a, N> BatchStep<'a, N> {
-    /// The same task, for the same shape in another form.
-    pub(crate) fn with_shape<P>(self, shape: P) -> BatchStep<'a, P> {
-        let Self {
-            parameters,
-            examples,
-            inputs,
-            task,
-            workspace,
-            ..
-        } = self;
-        BatchStep {
-            shape,
-            parameters,
-            examples,
-            inputs,
-            task,
-            workspace,
-        }
-    }
+/// The derivative of the loss with respect to every parameter, or what it becomes.
+pub(crate) struct Wanted<'a> {
+    /// Overwritten.
+    pub(crate) gradients: &'a mut [[f32; LANES]],
+    pub(crate) finish: Finish,
 }
 
-impl<N: Shape> Kernel for BatchStep<'_, N> {
+impl ShapedKernel for BatchStep<'_> {
     /// The mean loss.
     type Output = f32;
 
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) -> f32 {
+    fn run<S: Simd, N: Shape>(self, simd: S, shape: N) -> f32 {
         let Self {
-            shape,
-            mut task,
+            parameters,
+            batch,
+            mut wanted,
             workspace,
-            ..
         } = self;
         let network = shape.get();
-        let layers = Layers::of(shape, self.parameters);
+        let layers = Layers::of(shape, parameters);
         #[expect(
             clippy::cast_precision_loss,
             reason = "a batch of 2²⁴ examples may round"
         )]
-        let scale = 1.0 / self.examples as f32;
+        let scale = 1.0 / batch.len as f32;
         let mut total = 0.0_f64;
-        for start in (0..self.examples).step_by(CHUNK) {
-            let examples = CHUNK.min(self.examples - start);
-            let inputs = self.inputs.slice(network, start, examples);
+        for start in (0..batch.len).step_by(CHUNK) {
+            let examples = CHUNK.min(batch.len - start);
+            let inputs = batch.inputs.slice(network, start, examples);
+            let targets = batch.targets.slice(network, start, examples);
             forward(simd, layers, inputs, examples, workspace);
             let outputs = workspace.outputs.vectors_mut();
-            match &mut task {
-                Task::Gradients {
-                    targets,
-                    gradients,
-                    finish,
-                } => {
-                    let targets = targets.slice(network, start, examples);
-                    total += loss(simd, network, targets, examples, scale, outputs);
-                    let is_last = start + examples == self.examples;
-                    let place = Place {
-                        is_first: start == 0,
-                        finish: if is_last { *finish } else { Finish::Gradient },
-                    };
-                    backward(simd, layers, inputs, examples, place, workspace, gradients);
-                }
-                Task::Loss { targets } => {
-                    let targets = targets.slice(network, start, examples);
-                    total += loss(simd, network, targets, examples, scale, outputs);
-                }
+            total += loss(simd, network, targets, examples, scale, outputs);
+            if let Some(Wanted { gradients, finish }) = &mut wanted {
+                let is_last = start + examples == batch.len;
+                let place = Place {
+                    is_first: start == 0,
+                    finish: if is_last { *finish } else { Finish::Gradient },
+                };
+                backward(simd, layers, inputs, examples, place, workspace, gradients);
             }
         }
         #[expect(
@@ -117,8 +78,15 @@ impl<N: Shape> Kernel for BatchStep<'_, N> {
             clippy::cast_precision_loss,
             reason = "the mean is rounded to f32 once, here"
         )]
-        let mean = (total / self.examples as f64) as f32;
+        let mean = (total / batch.len as f64) as f32;
         mean
+    }
+
+    fn run_any(self, backend: Backend, shape: Network) -> f32 {
+        backend.run_general(Shaped {
+            kernel: self,
+            shape,
+        })
     }
 }
 

@@ -9,9 +9,9 @@ use super::chunk::Workspace;
 use super::finish::Finish;
 use super::math::{exp, ln};
 use super::products::{Gradients, Layers, activate, differentiate};
-use super::shape::Shape;
+use super::shape::{Shape, Shaped, ShapedKernel};
 use crate::network::{HeadKind, InputKind, Inputs, Network, Targets};
-use crate::simd::{Kernel, LANES, Simd};
+use crate::simd::{Backend, LANES, Simd};
 
 /// Chains that a sum over neurons is split into.
 const PARTS: usize = 4;
@@ -23,8 +23,7 @@ const BLOCK: usize = 256 / LANES;
 const MOST: usize = 256 / LANES;
 
 /// The outputs of one example as the second layer gives them.
-pub(crate) struct ExampleOutputs<'a, N> {
-    pub(crate) shape: N,
+pub(crate) struct ExampleOutputs<'a> {
     pub(crate) parameters: &'a [[f32; LANES]],
     pub(crate) inputs: Inputs<'a>,
     /// Whether logits become probabilities.
@@ -32,33 +31,13 @@ pub(crate) struct ExampleOutputs<'a, N> {
     pub(crate) outputs: &'a mut [f32],
 }
 
-impl<'a, N> ExampleOutputs<'a, N> {
-    /// The same task, for the same shape in another form.
-    pub(crate) fn with_shape<P>(self, shape: P) -> ExampleOutputs<'a, P> {
-        let Self {
-            parameters,
-            inputs,
-            normalise,
-            outputs,
-            ..
-        } = self;
-        ExampleOutputs {
-            shape,
-            parameters,
-            inputs,
-            normalise,
-            outputs,
-        }
-    }
-}
-
-impl<N: Shape> Kernel for ExampleOutputs<'_, N> {
+impl ShapedKernel for ExampleOutputs<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        let network = self.shape.get();
-        let layers = Layers::of(self.shape, self.parameters);
+    fn run<S: Simd, N: Shape>(self, simd: S, shape: N) {
+        let network = shape.get();
+        let layers = Layers::of(shape, self.parameters);
         for start in (0..network.output_vectors()).step_by(MOST) {
             let vectors = MOST.min(network.output_vectors() - start);
             let mut z = [[0.0; LANES]; MOST];
@@ -72,11 +51,17 @@ impl<N: Shape> Kernel for ExampleOutputs<'_, N> {
             }
         }
     }
+
+    fn run_any(self, backend: Backend, shape: Network) {
+        backend.run_general(Shaped {
+            kernel: self,
+            shape,
+        });
+    }
 }
 
 /// The loss and all gradients of one example.
-pub(crate) struct ExampleGradients<'a, N> {
-    pub(crate) shape: N,
+pub(crate) struct ExampleGradients<'a> {
     pub(crate) parameters: &'a [[f32; LANES]],
     pub(crate) inputs: Inputs<'a>,
     pub(crate) targets: Targets<'a>,
@@ -86,38 +71,14 @@ pub(crate) struct ExampleGradients<'a, N> {
     pub(crate) gradients: &'a mut [[f32; LANES]],
 }
 
-impl<'a, N> ExampleGradients<'a, N> {
-    /// The same task, for the same shape in another form.
-    pub(crate) fn with_shape<P>(self, shape: P) -> ExampleGradients<'a, P> {
-        let Self {
-            parameters,
-            inputs,
-            targets,
-            workspace,
-            finish,
-            gradients,
-            ..
-        } = self;
-        ExampleGradients {
-            shape,
-            parameters,
-            inputs,
-            targets,
-            workspace,
-            finish,
-            gradients,
-        }
-    }
-}
-
-impl<N: Shape> Kernel for ExampleGradients<'_, N> {
+impl ShapedKernel for ExampleGradients<'_> {
     /// The loss.
     type Output = f32;
 
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) -> f32 {
-        let network = self.shape.get();
-        let layers = Layers::of(self.shape, self.parameters);
+    fn run<S: Simd, N: Shape>(self, simd: S, shape: N) -> f32 {
+        let network = shape.get();
+        let layers = Layers::of(shape, self.parameters);
         let finish = self.finish;
         let hidden = self.workspace.hidden.vectors_mut();
         let Gradients {
@@ -138,6 +99,13 @@ impl<N: Shape> Kernel for ExampleGradients<'_, N> {
         finish.replace(simd, b1, d_b1);
         finish.replace(simd, b2, d_outputs);
         loss
+    }
+
+    fn run_any(self, backend: Backend, shape: Network) -> f32 {
+        backend.run_general(Shaped {
+            kernel: self,
+            shape,
+        })
     }
 }
 

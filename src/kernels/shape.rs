@@ -9,6 +9,7 @@ use core::marker::PhantomData;
 
 use crate::model::Model;
 use crate::network::Network;
+use crate::simd::{Backend, Kernel, Simd};
 
 /// A network's shape.
 pub(crate) trait Shape: Copy {
@@ -49,6 +50,34 @@ impl<M: Model> Shape for Fixed<M> {
     #[inline(always)]
     fn get(self) -> Network {
         const { M::NETWORK }
+    }
+}
+
+/// A kernel that is compiled in both ways, and told the shape when it runs.
+pub(crate) trait ShapedKernel: Sized {
+    /// What it computes.
+    type Output;
+
+    /// For this shape.
+    fn run<S: Simd, N: Shape>(self, simd: S, shape: N) -> Self::Output;
+
+    /// For a network of any shape: `backend.run_general(Shaped { kernel: self, shape })`. Each kernel says so itself, because a
+    /// method that is given by the trait would be compiled in the embedding program.
+    fn run_any(self, backend: Backend, shape: Network) -> Self::Output;
+}
+
+/// A kernel and its shape.
+pub(crate) struct Shaped<K, N> {
+    pub(crate) kernel: K,
+    pub(crate) shape: N,
+}
+
+impl<K: ShapedKernel, N: Shape> Kernel for Shaped<K, N> {
+    type Output = K::Output;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) -> K::Output {
+        self.kernel.run(simd, self.shape)
     }
 }
 
