@@ -12,15 +12,13 @@ use std::process::Command;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion};
-use fused_mlp::{
-    Backend, Corpus, Dataset, Minibatch, NameModel, SeedableRng, Sgd, Trainer, Vocabulary,
-    Xoshiro256PlusPlus,
-};
+use fused_mlp::{Backend, Corpus, Dataset, NameModel, SeedableRng, Vocabulary, Xoshiro256PlusPlus};
 
 use support::effort::Effort;
 use support::rounds::interleave;
 use support::table::{Table, number};
-use support::{BATCH, LEARNING_RATE, STEPS, native, time};
+use support::training::Training;
+use support::{BATCH, LEARNING_RATE, STEPS, native};
 
 const ROUNDS: usize = 100;
 
@@ -115,23 +113,13 @@ fn start() -> (Dataset<[u8; 3], u8>, Xoshiro256PlusPlus, NameModel) {
 /// The time for the steps, and the loss at the end.
 fn run_here(
     train: &Dataset<[u8; 3], u8>,
-    mut rng: Xoshiro256PlusPlus,
+    rng: Xoshiro256PlusPlus,
     model: NameModel,
     backend: Backend,
 ) -> (Duration, f32) {
-    let mut trainer = Trainer::new(model, Sgd::new(LEARNING_RATE))
-        .expect("models start finite")
-        .with_backend(backend);
-    let mut minibatch = Minibatch::new(BATCH);
-    let taken = time(|| {
-        for _ in 0..STEPS {
-            train.draw(&mut rng, &mut minibatch);
-            let loss = trainer.step_batch(&minibatch);
-            loss.expect("the rate is small enough");
-        }
-    });
-    let loss = trainer.evaluate(train).expect("it fits the model");
-    (taken, loss)
+    let mut training = Training::new(model, LEARNING_RATE, backend, BATCH).drawing_by(rng);
+    let taken = training.run(train, STEPS);
+    (taken, training.evaluate(train))
 }
 
 /// The time that the program says the steps took, and the loss that it prints at the end.

@@ -15,7 +15,7 @@ use crate::kernels::heads::loss;
 use crate::kernels::math::tanh;
 use crate::kernels::products::{DHidden, DX, Hidden, Layers, OuterProducts, OutputsOf};
 use crate::kernels::shape::{Features, Fixed, Neurons, Shape};
-use crate::kernels::transpose::transpose;
+use crate::kernels::transpose::{add_sums, transpose};
 use crate::kernels::update::AllFinite;
 use crate::model::Model;
 use crate::network::{Inputs, Network, Targets};
@@ -215,9 +215,7 @@ impl<M: Model> Kernel for Run<'_, M> {
                     let panels = gradients[..sums].chunks_mut(HALVES);
                     for (rows, totals) in rows.chunks(PANEL).zip(panels) {
                         let sums = transpose(simd, rows, HALVES, columns);
-                        for (sum, total) in sums.into_iter().zip(totals) {
-                            simd.store(simd.add(simd.load(total), sum), total);
-                        }
+                        add_sums(simd, sums, totals);
                     }
                 }
             }

@@ -29,6 +29,18 @@ impl<M: Model> Training<M> {
         }
     }
 
+    /// The same with another generator to draw by.
+    pub(crate) fn drawing_by(mut self, rng: Xoshiro256PlusPlus) -> Self {
+        self.rng = rng;
+        self
+    }
+
+    /// The loss over a data set.
+    pub(crate) fn evaluate(&mut self, dataset: &Dataset<ExampleOf<M>, TargetOf<M>>) -> f32 {
+        let loss = self.trainer.evaluate(dataset);
+        loss.expect("the data set is of the model's vocabulary")
+    }
+
     /// The loss of the first batch that it draws.
     pub(crate) fn first_loss(mut self, dataset: &Dataset<ExampleOf<M>, TargetOf<M>>) -> f32 {
         dataset.draw(&mut self.rng, &mut self.batch);

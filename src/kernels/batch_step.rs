@@ -18,7 +18,7 @@ use super::finish::Finish;
 use super::heads::loss;
 use super::products::{DHidden, DX, Gradients, Hidden, Layers, OuterProducts, OutputsOf};
 use super::shape::{Count, Features, Neurons, Shape, Shaped, ShapedKernel};
-use super::transpose::transpose;
+use super::transpose::{add_sums, transpose};
 use crate::network::{Batch, Inputs, Network};
 use crate::simd::{Backend, Kernel, LANES, Pair, Simd};
 
@@ -297,9 +297,7 @@ impl Chunk<'_> {
             let cols = HALVES.min(stride - panel * HALVES);
             let halves = self.examples.div_ceil(LANES);
             let sums = transpose(simd, &d[panel * PANEL..], halves, self.columns);
-            for (sum, total) in sums.into_iter().zip(&mut bias[panel * HALVES..][..cols]) {
-                simd.store(simd.add(simd.load(total), sum), total);
-            }
+            add_sums(simd, sums, &mut bias[panel * HALVES..][..cols]);
             product::<S, N, _>(
                 simd,
                 OuterProducts {

@@ -4,7 +4,7 @@
 //! of allocation and of instruction-set names. It is compiled inside each backend's entry function. Arrows run one way:
 //!
 //! ```text
-//! batch_step    →  embedding, products, heads, transpose  →  contract, finish, math  →  chunk, shape  →  simd
+//! batch_step    →  embedding, products, heads  →  transpose, contract, finish, math  →  chunk, shape  →  simd
 //! example_step  →  products, finish, math                 →  …
 //! update        →  simd
 //! ```

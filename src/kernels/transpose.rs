@@ -31,3 +31,11 @@ pub(crate) fn transpose<S: Simd>(
     }
     sums
 }
+
+/// `totals += sums`, of as many blocks as there are totals.
+#[inline(always)]
+pub(crate) fn add_sums<S: Simd>(simd: S, sums: [S::Vector; HALVES], totals: &mut [[f32; LANES]]) {
+    for (sum, total) in sums.into_iter().zip(totals) {
+        simd.store(simd.add(simd.load(total), sum), total);
+    }
+}
