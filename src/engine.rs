@@ -9,9 +9,9 @@ use crate::kernels::batch_step::{BatchStep, Wanted};
 use crate::kernels::buffer::Buffer;
 use crate::kernels::chunk::Workspace;
 use crate::kernels::example_step::{ExampleGradients, ExampleOutputs};
-use crate::kernels::finish::Finish;
+use crate::kernels::finish::{Finish, Sum};
 use crate::kernels::shape::{Fixed, Shaped, ShapedKernel};
-use crate::kernels::update::{AllFinite, Norm, Step, Update};
+use crate::kernels::update::{Norm, Step, Update};
 use crate::model::{ExampleOf, Model, PredictionOf};
 use crate::network::{Batch, CHAINS, Network, Tensor, first_non_finite};
 use crate::optimizer::{Optimizer, Sgd};
@@ -106,7 +106,7 @@ impl Engine {
     }
 
     /// The loss of a checked batch of an `M`; in place of its gradients stays what they become: themselves, or what a step of
-    /// plain gradient descent at this rate makes of the parameters.
+    /// plain gradient descent at this rate makes of the parameters. Unless these are all finite, the loss is NaN.
     fn differentiate<M: Model>(
         &mut self,
         batch: Batch<'_>,
@@ -117,15 +117,21 @@ impl Engine {
         let (parameters, gradients) = (self.parameters.vectors(), self.gradients.vectors_mut());
         let finish = descent.map_or(Finish::Gradient, |rate| Finish::Descent { rate });
         match path {
-            Path::Batch => run::<M, _>(
-                self.backend,
-                BatchStep {
+            Path::Batch => {
+                let step = BatchStep {
                     parameters,
                     batch,
                     wanted: Some(Wanted { gradients, finish }),
                     workspace,
-                },
-            ),
+                };
+                let loss = run::<M, _>(self.backend, step);
+                if descent.is_none() {
+                    return loss;
+                }
+                // A pass of its own: as a part of the step it makes that 1 % slower.
+                let sum = self.backend.run(Sum(self.gradients.vectors()));
+                finish.checked(loss, sum)
+            }
             Path::Example => run::<M, _>(
                 self.backend,
                 ExampleGradients {
@@ -155,8 +161,7 @@ impl Engine {
     ) -> Result<f32, Error> {
         if let (Optimizer::Sgd(Sgd { learning_rate }), None) = (optimizer, clipping) {
             let loss = self.differentiate::<M>(batch, path, Some(learning_rate));
-            let descended = AllFinite(self.gradients.vectors());
-            if loss.is_finite() && self.backend.run(descended) {
+            if loss.is_finite() {
                 core::mem::swap(&mut self.parameters, &mut self.gradients);
                 return Ok(loss);
             }

@@ -1,9 +1,10 @@
 //! What becomes of a gradient once it is complete.
 //!
 //! The gradients' buffer is as long as the parameters' and laid out alike, so a step of plain gradient descent can leave the new
-//! parameters in it. The engine then looks whether all are finite, and exchanges the two buffers.
+//! parameters in it. If all of them are finite, the engine exchanges the two buffers; [`Sum`] tells.
 
-use crate::simd::{LANES, Simd};
+use crate::network::CHAINS;
+use crate::simd::{Kernel, LANES, Simd};
 
 /// What is stored in a gradient's place.
 #[derive(Clone, Copy, Debug)]
@@ -32,17 +33,69 @@ impl Finish {
         }
     }
 
+    /// As [`apply`](Self::apply), for code that finishes a vector at every turn: a choice between lanes instead of a branch, which
+    /// would cut that code into pieces. (Where a tile of vectors is finished at a time, the branch is the faster one.)
+    #[inline(always)]
+    pub(crate) fn select<S: Simd>(
+        self,
+        simd: S,
+        parameter: &[f32; LANES],
+        gradient: S::Vector,
+    ) -> S::Vector {
+        let (descends, rate) = match self {
+            Self::Gradient => (0.0, 0.0),
+            Self::Descent { rate } => (1.0, rate),
+        };
+        let descended = simd.neg_mul_add(simd.splat(rate), gradient, simd.load(parameter));
+        simd.select_lt(simd.splat(0.0), simd.splat(descends), descended, gradient)
+    }
+
+    /// What a kernel returns: the loss, or NaN if this is a descent and `sum`, of all that it stored, is not finite.
+    ///
+    /// A sum is finite only if all its terms are. One that overflows although they are finite is a false alarm, which the
+    /// engine answers by taking the step again, gradients first.
+    #[inline(always)]
+    pub(crate) fn checked(self, loss: f32, sum: f32) -> f32 {
+        match self {
+            Self::Gradient => loss,
+            Self::Descent { .. } => loss + 0.0 * sum,
+        }
+    }
+
     /// Replaces gradients that were stored before they were complete. One that is zero, as of an embedding that was not looked
-    /// up, leaves the parameter as it is.
+    /// up, leaves the parameter as it is. Returns the sum of all that it stores.
     #[inline(always)]
     pub(crate) fn replace<S: Simd>(
         self,
         simd: S,
         parameters: &[[f32; LANES]],
         gradients: &mut [[f32; LANES]],
-    ) {
+    ) -> S::Vector {
+        let mut sum = simd.splat(0.0);
         for (parameter, gradient) in parameters.iter().zip(gradients) {
-            simd.store(self.apply(simd, parameter, simd.load(gradient)), gradient);
+            let result = self.apply(simd, parameter, simd.load(gradient));
+            sum = simd.add(sum, result);
+            simd.store(result, gradient);
         }
+        sum
+    }
+}
+
+/// The sum of all numbers, in [`CHAINS`] chains of additions: finite only if all of them are.
+pub(crate) struct Sum<'a>(pub(crate) &'a [[f32; LANES]]);
+
+impl Kernel for Sum<'_> {
+    type Output = f32;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) -> f32 {
+        let mut sums = [simd.splat(0.0); CHAINS];
+        for group in self.0.as_chunks::<CHAINS>().0 {
+            for chain in 0..CHAINS {
+                sums[chain] = simd.add(simd.load(&group[chain]), sums[chain]);
+            }
+        }
+        let zero = simd.splat(0.0);
+        simd.sum_lanes(sums.into_iter().fold(zero, |a, b| simd.add(a, b)))
     }
 }

@@ -130,7 +130,7 @@ fn targets_of(values: impl Iterator<Item = f32>) -> Losses {
 
 /// σ(z) = 1 / (1 + e^−z), and e^−|z|, from which ln(1 + e^z) follows without overflow.
 #[inline(always)]
-fn sigmoid<S: Simd>(simd: S, z: S::Vector) -> (S::Vector, S::Vector) {
+pub(super) fn sigmoid<S: Simd>(simd: S, z: S::Vector) -> (S::Vector, S::Vector) {
     let (zero, one) = (simd.splat(0.0), simd.splat(1.0));
     let e = exp(simd, simd.sub(zero, simd.abs(z)));
     let numerator = simd.select_lt(z, zero, e, one);
@@ -145,18 +145,31 @@ fn sigmoid<S: Simd>(simd: S, z: S::Vector) -> (S::Vector, S::Vector) {
 #[inline(always)]
 fn logistic<S: Simd>(simd: S, classes: &[u8], scale: f32, z: &mut [[f32; LANES]]) -> Losses {
     let targets = targets_of(classes.iter().map(|&class| f32::from(class)));
+    let scale = simd.splat(scale);
     let mut losses: Losses = [[0.0; LANES]; HALVES];
     for half in 0..HALVES {
         let (logit, y) = (simd.load(&z[half]), simd.load(&targets[half]));
-        let (p, e) = sigmoid(simd, logit);
-        // The order of the operands keeps NaN.
-        let positive = simd.max(simd.splat(0.0), logit);
-        let linear = simd.neg_mul_add(y, logit, positive);
-        let loss = simd.add(linear, ln(simd, simd.add(simd.splat(1.0), e)));
+        let (loss, gradient) = logistic_of(simd, logit, y, scale);
         simd.store(loss, &mut losses[half]);
-        simd.store(simd.mul(simd.sub(p, y), simd.splat(scale)), &mut z[half]);
+        simd.store(gradient, &mut z[half]);
     }
     losses
+}
+
+/// The loss and the gradient of [`logistic`], of a vector of examples.
+#[inline(always)]
+pub(super) fn logistic_of<S: Simd>(
+    simd: S,
+    logit: S::Vector,
+    y: S::Vector,
+    scale: S::Vector,
+) -> (S::Vector, S::Vector) {
+    let (p, e) = sigmoid(simd, logit);
+    // The order of the operands keeps NaN.
+    let positive = simd.max(simd.splat(0.0), logit);
+    let linear = simd.neg_mul_add(y, logit, positive);
+    let loss = simd.add(linear, ln(simd, simd.add(simd.splat(1.0), e)));
+    (loss, simd.mul(simd.sub(p, y), scale))
 }
 
 /// Mean over the outputs of (z − y)², or of Huber's loss with δ = 1:
@@ -173,26 +186,15 @@ fn regression<S: Simd>(
     scale: f32,
     z: &mut [[f32; LANES]],
 ) -> Losses {
-    let outputs = network.outputs;
-    #[expect(clippy::cast_precision_loss, reason = "widths are far below 2²⁴")]
-    let mean = simd.splat(1.0 / outputs as f32);
-    let (one, one_half) = (simd.splat(1.0), simd.splat(0.5));
-    let slope = simd.mul(simd.splat(scale), mean);
+    let rule = RegressionRule::of(simd, network, scale);
     let mut losses = [simd.splat(0.0); HALVES];
     for (output, z) in z.as_chunks_mut::<HALVES>().0.iter_mut().enumerate() {
-        let targets = targets_of(values.chunks_exact(outputs).map(|values| values[output]));
+        let targets = values.chunks_exact(network.outputs);
+        let targets = targets_of(targets.map(|values| values[output]));
         for half in 0..HALVES {
             let d = simd.sub(simd.load(&z[half]), simd.load(&targets[half]));
-            let gradient = if network.head == HeadKind::Huber {
-                let size = simd.abs(d);
-                let c = simd.min(one, size); // NaN stays
-                let rest = simd.neg_mul_add(one_half, c, size);
-                losses[half] = simd.mul_add(simd.mul(c, mean), rest, losses[half]);
-                simd.mul(simd.with_sign(c, d), slope)
-            } else {
-                losses[half] = simd.mul_add(simd.mul(d, mean), d, losses[half]);
-                simd.mul(simd.add(d, d), slope)
-            };
+            let gradient;
+            (losses[half], gradient) = rule.apply(simd, d, losses[half]);
             simd.store(gradient, &mut z[half]);
         }
     }
@@ -201,4 +203,43 @@ fn regression<S: Simd>(
         simd.store(losses[half], &mut stored[half]);
     }
     stored
+}
+
+/// The formulas of [`regression`], for a vector of differences.
+#[derive(Clone, Copy)]
+pub(super) struct RegressionRule<V> {
+    is_huber: bool,
+    /// One over the number of outputs.
+    mean: V,
+    /// `scale / outputs`
+    slope: V,
+}
+
+impl<V: Copy> RegressionRule<V> {
+    #[inline(always)]
+    pub(super) fn of<S: Simd<Vector = V>>(simd: S, network: Network, scale: f32) -> Self {
+        #[expect(clippy::cast_precision_loss, reason = "widths are far below 2²⁴")]
+        let mean = simd.splat(1.0 / network.outputs as f32);
+        Self {
+            is_huber: network.head == HeadKind::Huber,
+            mean,
+            slope: simd.mul(simd.splat(scale), mean),
+        }
+    }
+
+    /// The loss of these differences z − y added to a loss, and their gradient.
+    #[inline(always)]
+    pub(super) fn apply<S: Simd<Vector = V>>(self, simd: S, d: V, loss: V) -> (V, V) {
+        let Self { mean, slope, .. } = self;
+        if self.is_huber {
+            let size = simd.abs(d);
+            let c = simd.min(simd.splat(1.0), size); // NaN stays
+            let rest = simd.neg_mul_add(simd.splat(0.5), c, size);
+            let loss = simd.mul_add(simd.mul(c, mean), rest, loss);
+            (loss, simd.mul(simd.with_sign(c, d), slope))
+        } else {
+            let loss = simd.mul_add(simd.mul(d, mean), d, loss);
+            (loss, simd.mul(simd.add(d, d), slope))
+        }
+    }
 }

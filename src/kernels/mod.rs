@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! batch_step    →  embedding, products, heads  →  transpose, contract, finish, math  →  chunk, shape  →  simd
-//! example_step  →  products, finish, math                 →  …
+//! example_step  →  example_heads  →  products, heads, finish  →  …
 //! update        →  simd
 //! ```
 //!
@@ -16,6 +16,7 @@ pub(crate) mod buffer;
 pub(crate) mod chunk;
 pub(crate) mod contract;
 pub(crate) mod embedding;
+pub(crate) mod example_heads;
 pub(crate) mod example_step;
 pub(crate) mod finish;
 pub(crate) mod heads;

@@ -6,8 +6,7 @@
 //! cache.)
 //!
 //! Plain gradient descent without clipping comes here only to name the tensor at fault, if its step has failed: it is done
-//! as the gradients come, by [`Finish`](super::finish::Finish), which does write beside the old values, and what is left of
-//! this pass is [`AllFinite`].
+//! as the gradients come, by [`Finish`](super::finish::Finish), which does write beside the old values.
 
 use crate::network::CHAINS;
 use crate::optimizer::{AdamW, Optimizer, Sgd};
@@ -279,25 +278,6 @@ impl<S: Simd> Rule<S, 2> for AdamWRule<S::Vector> {
             simd.neg_mul_add(self.step_size, direction, parameter),
             [first, second],
         )
-    }
-}
-
-/// Whether all numbers are finite.
-pub(crate) struct AllFinite<'a>(pub(crate) &'a [[f32; LANES]]);
-
-impl Kernel for AllFinite<'_> {
-    type Output = bool;
-
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) -> bool {
-        let zero = simd.splat(0.0);
-        let mut finite = [zero; CHAINS];
-        for group in self.0.as_chunks::<CHAINS>().0 {
-            for chain in 0..CHAINS {
-                finite[chain] = simd.mul_add(simd.load(&group[chain]), zero, finite[chain]);
-            }
-        }
-        all_zero(simd, finite)
     }
 }
 

@@ -45,6 +45,9 @@ fn exponent_and_significand(a: __m256) -> (__m256, __m256) {
 }
 
 /// Lane i of the result is the sum of the lanes of row i, as a tree: i + i+4, then i+2, i+1.
+///
+/// Each level adds the halves of two vectors at a time, a's in the lower places and b's in the upper ones: in one term they
+/// stay where they are, in the other they change places. So a shuffle serves two rows, and the sums come out in order.
 #[target_feature(enable = "avx2")]
 #[inline]
 fn sum_eight_rows(rows: &[__m256]) -> __m256 {
@@ -52,25 +55,24 @@ fn sum_eight_rows(rows: &[__m256]) -> __m256 {
     for i in 0..4 {
         let (a, b) = (rows[i], rows[i + 4]);
         fours[i] = _mm256_add_ps(
-            _mm256_permute2f128_ps::<0x20>(a, b),
-            _mm256_permute2f128_ps::<0x31>(a, b),
+            _mm256_blend_ps::<0b1111_0000>(a, b),
+            _mm256_permute2f128_ps::<0x21>(a, b),
         );
     }
-    // The halves of fours[i] hold four partial sums each of rows i and i + 4.
     let mut twos = [rows[0]; 2];
     for i in 0..2 {
         let (a, b) = (fours[i], fours[i + 2]);
         twos[i] = _mm256_add_ps(
-            _mm256_shuffle_ps::<0b01_00_01_00>(a, b),
-            _mm256_shuffle_ps::<0b11_10_11_10>(a, b),
+            _mm256_blend_ps::<0b1100_1100>(a, b),
+            _mm256_shuffle_ps::<0b01_00_11_10>(a, b),
         );
     }
-    let sums = _mm256_add_ps(
-        _mm256_shuffle_ps::<0b10_00_10_00>(twos[0], twos[1]),
-        _mm256_shuffle_ps::<0b11_01_11_01>(twos[0], twos[1]),
-    );
-    // Each half now holds the sums of rows 0 2 1 3, plus 4 in the upper one.
-    _mm256_permute_ps::<0b11_01_10_00>(sums)
+    let [a, b] = twos;
+    let swapped = _mm256_blend_ps::<0b1010_1010>(b, a);
+    _mm256_add_ps(
+        _mm256_blend_ps::<0b1010_1010>(a, b),
+        _mm256_permute_ps::<0b10_11_00_01>(swapped),
+    )
 }
 
 /// Rows become columns, of an 8×8 block.

@@ -168,38 +168,39 @@ x86::backend! {
     }
 
     fn sum_lanes_of_rows(rows: [__m512; LANES]) -> __m512 {
-        // Each level of the tree adds the halves of two vectors at a time: 31 shuffles for sixteen sums.
+        // Each level of the tree adds the halves of two vectors at a time, a's in the lower places and b's in the upper ones: in
+        // one term they stay where they are, in the other they change places. So a shuffle serves two rows, and the sums come out in
+        // order.
         let mut eights = [rows[0]; 8];
         for i in 0..8 {
             let (a, b) = (rows[i], rows[i + 8]);
             eights[i] = _mm512_add_ps(
-                _mm512_shuffle_f32x4::<0b01_00_01_00>(a, b),
-                _mm512_shuffle_f32x4::<0b11_10_11_10>(a, b),
+                _mm512_mask_blend_ps(0b1111_1111_0000_0000, a, b),
+                _mm512_shuffle_f32x4::<0b01_00_11_10>(a, b),
             );
         }
         let mut fours = [rows[0]; 4];
         for i in 0..4 {
             let (a, b) = (eights[i], eights[i + 4]);
+            let swapped = _mm512_mask_blend_ps(0b1111_0000_1111_0000, b, a);
             fours[i] = _mm512_add_ps(
-                _mm512_shuffle_f32x4::<0b10_00_10_00>(a, b),
-                _mm512_shuffle_f32x4::<0b11_01_11_01>(a, b),
+                _mm512_mask_blend_ps(0b1111_0000_1111_0000, a, b),
+                _mm512_shuffle_f32x4::<0b10_11_00_01>(swapped, swapped),
             );
         }
-        // The four 128-bit blocks of fours[i] hold four partial sums each of rows i, i + 8, i + 4 and i + 12.
         let mut twos = [rows[0]; 2];
         for i in 0..2 {
             let (a, b) = (fours[i], fours[i + 2]);
             twos[i] = _mm512_add_ps(
-                _mm512_shuffle_ps::<0b01_00_01_00>(a, b),
-                _mm512_shuffle_ps::<0b11_10_11_10>(a, b),
+                _mm512_mask_blend_ps(0b1100_1100_1100_1100, a, b),
+                _mm512_shuffle_ps::<0b01_00_11_10>(a, b),
             );
         }
-        let sums = _mm512_add_ps(
-            _mm512_shuffle_ps::<0b10_00_10_00>(twos[0], twos[1]),
-            _mm512_shuffle_ps::<0b11_01_11_01>(twos[0], twos[1]),
-        );
-        // The blocks now hold the sums of rows 0 2 1 3, 8 10 9 11, 4 6 5 7 and 12 14 13 15.
-        let order = _mm512_setr_epi32(0, 2, 1, 3, 8, 10, 9, 11, 4, 6, 5, 7, 12, 14, 13, 15);
-        _mm512_permutexvar_ps(order, sums)
+        let [a, b] = twos;
+        let swapped = _mm512_mask_blend_ps(0b1010_1010_1010_1010, b, a);
+        _mm512_add_ps(
+            _mm512_mask_blend_ps(0b1010_1010_1010_1010, a, b),
+            _mm512_permute_ps::<0b10_11_00_01>(swapped),
+        )
     }
 }

@@ -129,7 +129,16 @@ pub(crate) trait Simd: Copy {
         to: usize,
     ) -> Self::Vector;
 
+    /// Lane 0.
+    #[inline(always)]
+    fn first_lane(self, vector: Self::Vector) -> f32 {
+        let mut lanes = [0.0; LANES];
+        self.store(vector, &mut lanes);
+        lanes[0]
+    }
+
     /// The sum of all lanes, as a tree: lane i + lane i+8, then i+4, i+2, i+1.
+    #[inline(always)]
     fn sum_lanes(self, vector: Self::Vector) -> f32 {
         let mut lanes = [0.0; LANES];
         self.store(vector, &mut lanes);

@@ -133,6 +133,32 @@ fn a_gradient_that_is_not_a_number_is_named() {
     }
 }
 
+/// Finite parameters whose sum is not: a step is taken as it is where they are small.
+#[test]
+fn large_parameters_are_no_overflow() {
+    type Idle = Mlp<Tokens<20, 1, 2>, 17, Softmax<4>>;
+    let small = Idle::fan_in_scaled(&mut Xoshiro256PlusPlus::seed_from_u64(1));
+    let mut large = small.clone();
+    large.input.embedding.as_mut_slice()[2..].fill(HUGE); // of tokens that do not occur
+    for backend in Backend::available() {
+        for step in ways() {
+            let after = |model: &Idle| {
+                let trainer = Trainer::new(model.clone(), Sgd::new(0.1)).unwrap();
+                let mut trainer = trainer.with_backend(backend);
+                let losses = [3, 1].map(|class| bits(step(&mut trainer, &[0], &class).unwrap()));
+                (losses, trainer.model())
+            };
+            let (losses, mut model) = after(&large);
+            let (expected_losses, expected) = after(&small);
+            assert_eq!(losses, expected_losses, "{backend}");
+            let idle = &mut model.input.embedding.as_mut_slice()[2..];
+            assert!(idle.iter().all(|&value| value == HUGE), "{backend}");
+            idle.copy_from_slice(&expected.input.embedding.as_slice()[2..]);
+            assert_eq!(bits_of(&model), bits_of(&expected), "{backend}");
+        }
+    }
+}
+
 type Curve = Mlp<Dense<2>, 20, Regression<1>>;
 
 fn optimizers() -> [Optimizer; 4] {

@@ -1,0 +1,131 @@
+//! The losses of a single example, whose outputs lie side by side: what [`heads`](super::heads) does for a chunk, with sums
+//! across lanes.
+
+use super::heads::{RegressionRule, logistic_of, sigmoid};
+use super::math::{exp, ln};
+use crate::network::{HeadKind, Network, Targets};
+use crate::simd::{LANES, Simd};
+
+/// Replaces logits by probabilities; numbers stay as they are.
+#[inline(always)]
+pub(crate) fn normalise<S: Simd>(simd: S, network: Network, z: &mut [[f32; LANES]]) {
+    match network.head {
+        HeadKind::Softmax => {
+            softmax(simd, network, z);
+        }
+        HeadKind::Logistic => simd.store(sigmoid(simd, simd.load(&z[0])).0, &mut z[0]),
+        HeadKind::SquaredError | HeadKind::Huber => {}
+    }
+}
+
+/// Replaces outputs by the gradient of the loss, zero in the lanes that are no output, and returns the loss.
+#[inline(always)]
+pub(crate) fn loss<S: Simd>(
+    simd: S,
+    network: Network,
+    targets: Targets<'_>,
+    z: &mut [[f32; LANES]],
+) -> f32 {
+    match (network.head, targets) {
+        (HeadKind::Softmax, Targets::Classes(classes)) => {
+            let class = usize::from(classes[0]);
+            let logit = z.as_flattened()[class];
+            let (max, total) = softmax(simd, network, z);
+            for (v, z) in z.iter_mut().enumerate() {
+                let one_hot = select_class(simd, v, class, simd.splat(1.0), simd.splat(0.0));
+                simd.store(simd.sub(simd.load(z), one_hot), z);
+            }
+            simd.first_lane(ln(simd, simd.splat(total))) - (logit - max)
+        }
+        (HeadKind::Logistic, Targets::Classes(classes)) => {
+            let (one, y) = (simd.splat(1.0), simd.splat(f32::from(classes[0])));
+            let (loss, gradient) = logistic_of(simd, simd.load(&z[0]), y, one);
+            let gradient = select_class(simd, 0, 0, gradient, simd.splat(0.0));
+            simd.store(gradient, &mut z[0]);
+            simd.first_lane(loss)
+        }
+        (HeadKind::SquaredError | HeadKind::Huber, Targets::Values(values)) => {
+            let rule = RegressionRule::of(simd, network, 1.0);
+            let mut loss = simd.splat(0.0);
+            for (v, z) in z.iter_mut().enumerate() {
+                let mut y = [0.0; LANES];
+                for lane in 0..LANES {
+                    if v * LANES + lane < network.outputs {
+                        y[lane] = values[v * LANES + lane];
+                    }
+                }
+                let gradient;
+                let d = simd.sub(simd.load(z), simd.load(&y));
+                (loss, gradient) = rule.apply(simd, d, loss);
+                simd.store(gradient, z);
+            }
+            simd.sum_lanes(loss)
+        }
+        _ => unreachable!("a head type fixes its targets"),
+    }
+}
+
+/// Replaces logits by their softmax, zero in the lanes that are no class, and returns the largest logit and the sum of the
+/// exponentials of all logits less that.
+#[inline(always)]
+fn softmax<S: Simd>(simd: S, network: Network, z: &mut [[f32; LANES]]) -> (f32, f32) {
+    let last = z.len() - 1;
+    let classes = network.outputs - last * LANES;
+    let nothing = simd.splat(f32::NEG_INFINITY);
+    simd.store(
+        select_first(simd, classes, simd.load(&z[last]), nothing),
+        &mut z[last],
+    );
+    let mut max = simd.load(&z[0]);
+    for z in &z[1..] {
+        max = simd.max(simd.load(z), max);
+    }
+    let max = simd.max_lane(max);
+    let shift = simd.splat(max);
+    let mut total = simd.splat(0.0);
+    for z in &mut *z {
+        let e = exp(simd, simd.sub(simd.load(z), shift));
+        total = simd.add(total, e);
+        simd.store(e, z);
+    }
+    let total = simd.sum_lanes(total);
+    let factor = simd.splat(1.0 / total);
+    for z in z {
+        simd.store(simd.mul(simd.load(z), factor), z);
+    }
+    (max, total)
+}
+
+/// `first` in the first `count` lanes, `others` in the others.
+#[inline(always)]
+fn select_first<S: Simd>(simd: S, count: usize, first: S::Vector, others: S::Vector) -> S::Vector {
+    #[expect(clippy::cast_precision_loss, reason = "at most sixteen")]
+    let count = simd.splat(count as f32);
+    simd.select_lt(simd.load(&INDICES), count, first, others)
+}
+
+/// `class` in the lane of this class among the lanes of vector `v`, `others` in the others.
+#[inline(always)]
+fn select_class<S: Simd>(
+    simd: S,
+    v: usize,
+    class: usize,
+    of_class: S::Vector,
+    others: S::Vector,
+) -> S::Vector {
+    #[expect(clippy::cast_precision_loss, reason = "at most 256 classes")]
+    let [first, class] = [v * LANES, class].map(|index| index as f32);
+    let distance = simd.abs(simd.sub(simd.load(&INDICES), simd.splat(class - first)));
+    simd.select_lt(distance, simd.splat(0.5), of_class, others)
+}
+
+/// Each lane's own number.
+const INDICES: [f32; LANES] = {
+    let mut indices = [0.0; LANES];
+    let mut lane = 1;
+    while lane < LANES {
+        indices[lane] = indices[lane - 1] + 1.0;
+        lane += 1;
+    }
+    indices
+};
