@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::kernels::batch_step::{BatchStep, Wanted};
 use crate::kernels::buffer::Buffer;
 use crate::kernels::chunk::Workspace;
-use crate::kernels::example_step::{ExampleGradients, ExampleOutputs};
+use crate::kernels::example::{ExampleGradients, ExampleOutputs};
 use crate::kernels::finish::{Finish, Sum};
 use crate::kernels::shape::{Fixed, Shaped, ShapedKernel};
 use crate::kernels::update::{Norm, Step, Update};

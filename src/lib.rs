@@ -114,7 +114,7 @@
 //!    whose type is put together in `architecture`, `model` and `mlp`;
 //! 3. `engine`, which holds the model as `network` describes it and `padding` lays it out;
 //! 4. in `kernels/`, `batch_step`: `embedding`, `products` (by `contract` and `math`), `heads`, `transpose`, and `finish` or
-//!    `update` for the new parameters; `example_step` and `example_heads` are these for one example;
+//!    `update` for the new parameters; `example` is all of these for one example;
 //! 5. `simd/`, in whose operations all kernels are written.
 //!
 //! Beside this way stand `predictor` and `sample`; `reference` and `gradcheck`, which judge it; `weights/` and `serialize`;

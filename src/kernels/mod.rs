@@ -4,9 +4,9 @@
 //! of allocation and of instruction-set names. It is compiled inside each backend's entry function. Arrows run one way:
 //!
 //! ```text
-//! batch_step    →  embedding, products, heads  →  transpose, contract, finish, math  →  chunk, shape  →  simd
-//! example_step  →  example_heads  →  products, heads, finish  →  …
-//! update        →  simd
+//! batch_step  →  embedding, products, heads  →  transpose, contract, finish, math  →  chunk, shape  →  simd
+//! example     →  products, heads             →  finish, math                       →  …
+//! update      →  simd
 //! ```
 //!
 //! Working storage is a [`Workspace`](chunk::Workspace) of [`Buffer`](buffer::Buffer)s, made once.
@@ -16,8 +16,7 @@ pub(crate) mod buffer;
 pub(crate) mod chunk;
 pub(crate) mod contract;
 pub(crate) mod embedding;
-pub(crate) mod example_heads;
-pub(crate) mod example_step;
+pub(crate) mod example;
 pub(crate) mod finish;
 pub(crate) mod heads;
 pub(crate) mod math;

@@ -35,14 +35,76 @@ pub(crate) trait Kernel {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Backend(Token);
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Token {
-    Scalar(Scalar),
-    Portable(Portable),
+/// Declares the backends, slowest first: name, token, and whether it has instructions of its own (`native`), so that a kernel
+/// is worth compiling for each model, or not (`general`).
+macro_rules! backends {
+    ($($(#[$processor:meta])? $name:literal: $Token:ident, $kind:ident;)*) => {
+        #[derive(Clone, Copy, PartialEq, Eq)]
+        enum Token {
+            $($(#[$processor])? $Token($Token)),*
+        }
+
+        const NAMES: [&str; [$($name),*].len()] = [$($name),*];
+
+        impl Token {
+            fn available() -> impl Iterator<Item = Self> {
+                let detected = [$($(#[$processor])? $Token::detect().map(Self::$Token)),*];
+                detected.into_iter().flatten()
+            }
+
+            fn name(self) -> &'static str {
+                match self {
+                    $($(#[$processor])? Self::$Token(_) => $name),*
+                }
+            }
+
+            #[inline]
+            fn run<K: Kernel>(self, kernel: K) -> K::Output {
+                match self {
+                    $($(#[$processor])? Self::$Token(token) => token.call(kernel)),*
+                }
+            }
+
+            #[inline]
+            fn run_if_native<K: Kernel>(self, kernel: K) -> Result<K::Output, K> {
+                match self {
+                    $($(#[$processor])? Self::$Token(token) => backends!(@if_native $kind, token, kernel)),*
+                }
+            }
+
+            fn run_general<K: Kernel>(self, kernel: K) -> K::Output {
+                match self {
+                    $($(#[$processor])? Self::$Token(token) => backends!(@general $kind, token, kernel)),*
+                }
+            }
+        }
+    };
+    (@if_native native, $token:ident, $kernel:ident) => {
+        Ok($token.call($kernel))
+    };
+    (@if_native general, $token:ident, $kernel:ident) => {{
+        let _ = $token;
+        Err($kernel)
+    }};
+    (@general general, $token:ident, $kernel:ident) => {
+        $token.call($kernel)
+    };
+    (@general native, $token:ident, $kernel:ident) => {
+        if cfg!(debug_assertions) {
+            $token.call($kernel)
+        } else {
+            unreachable!("`run_if_native` has run it")
+        }
+    };
+}
+
+backends! {
+    "scalar": Scalar, general;
+    "portable": Portable, general;
     #[cfg(target_arch = "x86_64")]
-    Avx2(Avx2),
+    "avx2": Avx2, native;
     #[cfg(target_arch = "x86_64")]
-    Avx512(Avx512),
+    "avx512": Avx512, native;
 }
 
 impl Backend {
@@ -53,7 +115,7 @@ impl Backend {
     pub const PORTABLE: Self = Self(Token::Portable(Portable));
 
     /// Every name that some processor knows; [`available`](Backend::available) lists those of this one.
-    pub const NAMES: [&str; 4] = ["scalar", "portable", "avx2", "avx512"];
+    pub const NAMES: [&str; NAMES.len()] = NAMES;
 
     /// The fastest backend that this processor has. No flag is needed, here or in the program that embeds this crate.
     ///
@@ -66,29 +128,13 @@ impl Backend {
 
     /// The backends that this processor can run, slowest first.
     pub fn available() -> impl Iterator<Item = Self> {
-        #[cfg(target_arch = "x86_64")]
-        let detected = [
-            Avx2::detect().map(Token::Avx2),
-            Avx512::detect().map(Token::Avx512),
-        ];
-        #[cfg(not(target_arch = "x86_64"))]
-        let detected: [Option<Token>; 0] = [];
-        [Self::SCALAR, Self::PORTABLE]
-            .into_iter()
-            .chain(detected.into_iter().flatten().map(Self))
+        Token::available().map(Self)
     }
 
     /// `scalar`, `portable`, `avx2` or `avx512`.
     #[must_use]
     pub fn name(self) -> &'static str {
-        match self.0 {
-            Token::Scalar(_) => "scalar",
-            Token::Portable(_) => "portable",
-            #[cfg(target_arch = "x86_64")]
-            Token::Avx2(_) => "avx2",
-            #[cfg(target_arch = "x86_64")]
-            Token::Avx512(_) => "avx512",
-        }
+        self.0.name()
     }
 
     /// Whether a multiply-add rounds once. Backends for which this holds give the same bits. Where it does not
@@ -111,39 +157,19 @@ impl Backend {
     /// It is for kernels compiled once for each model, which would be wasted on the specification and the portable backend.
     #[inline]
     pub(crate) fn run_if_native<K: Kernel>(self, kernel: K) -> Result<K::Output, K> {
-        match self.0 {
-            #[cfg(target_arch = "x86_64")]
-            Token::Avx2(token) => Ok(token.call(kernel)),
-            #[cfg(target_arch = "x86_64")]
-            Token::Avx512(token) => Ok(token.call(kernel)),
-            _ => Err(kernel),
-        }
+        self.0.run_if_native(kernel)
     }
 
     /// Runs a kernel that a release build runs only where [`run_if_native`](Self::run_if_native) does not, and compiles
     /// only for these backends.
     pub(crate) fn run_general<K: Kernel>(self, kernel: K) -> K::Output {
-        match self.0 {
-            Token::Scalar(token) => token.call(kernel),
-            Token::Portable(token) => token.call(kernel),
-            #[cfg(target_arch = "x86_64")]
-            _ if cfg!(debug_assertions) => self.run(kernel),
-            #[cfg(target_arch = "x86_64")]
-            _ => unreachable!("`run_if_native` has run it"),
-        }
+        self.0.run_general(kernel)
     }
 
     /// Runs `kernel` with this backend's instructions.
     #[inline]
     pub(crate) fn run<K: Kernel>(self, kernel: K) -> K::Output {
-        match self.0 {
-            Token::Scalar(token) => token.call(kernel),
-            Token::Portable(token) => token.call(kernel),
-            #[cfg(target_arch = "x86_64")]
-            Token::Avx2(token) => token.call(kernel),
-            #[cfg(target_arch = "x86_64")]
-            Token::Avx512(token) => token.call(kernel),
-        }
+        self.0.run(kernel)
     }
 }
 

@@ -67,6 +67,9 @@ pub(crate) trait Simd: Copy {
     /// beside one row of factors and one broadcast scalar.
     const TILE: (usize, usize);
 
+    /// The token, if this processor has the instructions: whoever holds one may use them.
+    fn detect() -> Option<Self>;
+
     /// Runs `kernel` as a function of its own with this backend's instructions.
     fn call<K: Kernel>(self, kernel: K) -> K::Output;
 

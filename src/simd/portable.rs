@@ -39,6 +39,10 @@ impl Simd for Portable {
         (3, 1) // 16 registers of 4 lanes
     };
 
+    fn detect() -> Option<Self> {
+        Some(Self)
+    }
+
     // A function of its own, as in the x86 backends.
     #[inline(never)]
     fn call<K: Kernel>(self, kernel: K) -> K::Output {

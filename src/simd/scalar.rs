@@ -29,6 +29,10 @@ impl Simd for Scalar {
     const FUSED: bool = true;
     const TILE: (usize, usize) = (1, 1); // never chosen for speed, and soon compiled
 
+    fn detect() -> Option<Self> {
+        Some(Self)
+    }
+
     // A function of its own, as in the x86 backends.
     #[inline(never)]
     fn call<K: Kernel>(self, kernel: K) -> K::Output {

@@ -45,18 +45,15 @@ macro_rules! backend {
             _detected: (),
         }
 
-        impl $Token {
-            /// The token, if this processor has the features.
-            pub(crate) fn detect() -> Option<Self> {
-                $crate::simd::x86::is_detected!($features).then_some(Self { _detected: () })
-            }
-        }
-
         impl $crate::simd::Simd for $Token {
             type Vector = $vector;
 
             const FUSED: bool = true;
             const TILE: (usize, usize) = $tile;
+
+            fn detect() -> Option<Self> {
+                $crate::simd::x86::is_detected!($features).then_some(Self { _detected: () })
+            }
 
             #[inline(always)]
             fn call<K: $crate::simd::Kernel>(self, kernel: K) -> K::Output {

@@ -1,14 +1,14 @@
-//! The losses of a single example, whose outputs lie side by side: what [`heads`](super::heads) does for a chunk, with sums
+//! The losses of a single example, whose outputs lie side by side: what [`heads`](crate::kernels::heads) does for a chunk, with sums
 //! across lanes.
 
-use super::heads::{RegressionRule, logistic_of, sigmoid};
-use super::math::{exp, ln};
+use crate::kernels::heads::{RegressionRule, logistic_of, sigmoid};
+use crate::kernels::math::{exp, ln};
 use crate::network::{HeadKind, Network, Targets};
 use crate::simd::{LANES, Simd};
 
 /// Replaces logits by probabilities; numbers stay as they are.
 #[inline(always)]
-pub(crate) fn normalise<S: Simd>(simd: S, network: Network, z: &mut [[f32; LANES]]) {
+pub(super) fn normalise<S: Simd>(simd: S, network: Network, z: &mut [[f32; LANES]]) {
     match network.head {
         HeadKind::Softmax => {
             softmax(simd, network, z);
@@ -20,7 +20,7 @@ pub(crate) fn normalise<S: Simd>(simd: S, network: Network, z: &mut [[f32; LANES
 
 /// Replaces outputs by the gradient of the loss, zero in the lanes that are no output, and returns the loss.
 #[inline(always)]
-pub(crate) fn loss<S: Simd>(
+pub(super) fn loss<S: Simd>(
     simd: S,
     network: Network,
     targets: Targets<'_>,
