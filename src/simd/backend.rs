@@ -44,37 +44,48 @@ macro_rules! backends {
             $($(#[$processor])? $Token($Token)),*
         }
 
-        const NAMES: [&str; [$($name),*].len()] = [$($name),*];
+        impl Backend {
+            /// Every name that some processor knows; [`available`](Backend::available) lists those of this one.
+            pub const NAMES: [&str; 4] = [$($name),*];
 
-        impl Token {
-            fn available() -> impl Iterator<Item = Self> {
-                let detected = [$($(#[$processor])? $Token::detect().map(Self::$Token)),*];
-                detected.into_iter().flatten()
+            /// The backends that this processor can run, slowest first.
+            pub fn available() -> impl Iterator<Item = Self> {
+                let detected = [$($(#[$processor])? $Token::detect().map(Token::$Token)),*];
+                detected.into_iter().flatten().map(Self)
             }
 
-            fn name(self) -> &'static str {
-                match self {
-                    $($(#[$processor])? Self::$Token(_) => $name),*
+            /// `scalar`, `portable`, `avx2` or `avx512`.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self.0 {
+                    $($(#[$processor])? Token::$Token(_) => $name),*
                 }
             }
 
+            /// Runs `kernel` with this backend's instructions.
             #[inline]
-            fn run<K: Kernel>(self, kernel: K) -> K::Output {
-                match self {
-                    $($(#[$processor])? Self::$Token(token) => token.call(kernel)),*
+            pub(crate) fn run<K: Kernel>(self, kernel: K) -> K::Output {
+                match self.0 {
+                    $($(#[$processor])? Token::$Token(token) => token.call(kernel)),*
                 }
             }
 
+            /// Runs `kernel` if this backend has instructions of its own, else gives it back.
+            ///
+            /// It is for kernels compiled once for each model, which would be wasted on the specification and the portable
+            /// backend.
             #[inline]
-            fn run_if_native<K: Kernel>(self, kernel: K) -> Result<K::Output, K> {
-                match self {
-                    $($(#[$processor])? Self::$Token(token) => backends!(@if_native $kind, token, kernel)),*
+            pub(crate) fn run_if_native<K: Kernel>(self, kernel: K) -> Result<K::Output, K> {
+                match self.0 {
+                    $($(#[$processor])? Token::$Token(token) => backends!(@if_native $kind, token, kernel)),*
                 }
             }
 
-            fn run_general<K: Kernel>(self, kernel: K) -> K::Output {
-                match self {
-                    $($(#[$processor])? Self::$Token(token) => backends!(@general $kind, token, kernel)),*
+            /// Runs a kernel that a release build runs only where [`run_if_native`](Self::run_if_native) does not, and compiles
+            /// only for these backends.
+            pub(crate) fn run_general<K: Kernel>(self, kernel: K) -> K::Output {
+                match self.0 {
+                    $($(#[$processor])? Token::$Token(token) => backends!(@general $kind, token, kernel)),*
                 }
             }
         }
@@ -114,9 +125,6 @@ impl Backend {
     /// The `wide` crate, as fast as the flags that it was compiled with allow.
     pub const PORTABLE: Self = Self(Token::Portable(Portable));
 
-    /// Every name that some processor knows; [`available`](Backend::available) lists those of this one.
-    pub const NAMES: [&str; NAMES.len()] = NAMES;
-
     /// The fastest backend that this processor has. No flag is needed, here or in the program that embeds this crate.
     ///
     /// Without the feature `std` the processor cannot be asked: the fastest is then among those that the target was compiled
@@ -124,17 +132,6 @@ impl Backend {
     #[must_use]
     pub fn detect() -> Self {
         Self::available().last().unwrap_or(Self::PORTABLE)
-    }
-
-    /// The backends that this processor can run, slowest first.
-    pub fn available() -> impl Iterator<Item = Self> {
-        Token::available().map(Self)
-    }
-
-    /// `scalar`, `portable`, `avx2` or `avx512`.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        self.0.name()
     }
 
     /// Whether a multiply-add rounds once. Backends for which this holds give the same bits. Where it does not
@@ -150,26 +147,6 @@ impl Backend {
             }
         }
         self.run(IsFused)
-    }
-
-    /// Runs `kernel` if this backend has instructions of its own, else gives it back.
-    ///
-    /// It is for kernels compiled once for each model, which would be wasted on the specification and the portable backend.
-    #[inline]
-    pub(crate) fn run_if_native<K: Kernel>(self, kernel: K) -> Result<K::Output, K> {
-        self.0.run_if_native(kernel)
-    }
-
-    /// Runs a kernel that a release build runs only where [`run_if_native`](Self::run_if_native) does not, and compiles
-    /// only for these backends.
-    pub(crate) fn run_general<K: Kernel>(self, kernel: K) -> K::Output {
-        self.0.run_general(kernel)
-    }
-
-    /// Runs `kernel` with this backend's instructions.
-    #[inline]
-    pub(crate) fn run<K: Kernel>(self, kernel: K) -> K::Output {
-        self.0.run(kernel)
     }
 }
 
