@@ -102,20 +102,15 @@ impl Engine {
 
     /// The mean loss of a checked batch of an `M`; its gradients stay in the engine.
     pub(crate) fn gradients<M: Model>(&mut self, batch: Batch<'_>) -> f32 {
-        self.differentiate::<M>(batch, Path::Batch, None)
+        self.differentiate::<M>(batch, Path::Batch, Finish::Gradient)
     }
 
     /// The loss of a checked batch of an `M`; in place of its gradients stays what they become: themselves, or what a step of
-    /// plain gradient descent at this rate makes of the parameters. Unless these are all finite, the loss is NaN.
-    fn differentiate<M: Model>(
-        &mut self,
-        batch: Batch<'_>,
-        path: Path,
-        descent: Option<f32>,
-    ) -> f32 {
+    /// plain gradient descent makes of the parameters.
+    /// The loss of a descent is NaN unless it and the new parameters' sum are finite: see [`Finish::checked`].
+    fn differentiate<M: Model>(&mut self, batch: Batch<'_>, path: Path, finish: Finish) -> f32 {
         let workspace = &mut self.workspace;
         let (parameters, gradients) = (self.parameters.vectors(), self.gradients.vectors_mut());
-        let finish = descent.map_or(Finish::Gradient, |rate| Finish::Descent { rate });
         match path {
             Path::Batch => {
                 let step = BatchStep {
@@ -125,12 +120,14 @@ impl Engine {
                     workspace,
                 };
                 let loss = run::<M, _>(self.backend, step);
-                if descent.is_none() {
-                    return loss;
+                match finish {
+                    Finish::Gradient => loss,
+                    Finish::Descent { .. } => {
+                        // A pass of its own: as a part of the step it makes that 1 % slower.
+                        let sum = self.backend.run(Sum(self.gradients.vectors()));
+                        finish.checked(loss, sum)
+                    }
                 }
-                // A pass of its own: as a part of the step it makes that 1 % slower.
-                let sum = self.backend.run(Sum(self.gradients.vectors()));
-                finish.checked(loss, sum)
             }
             Path::Example => run::<M, _>(
                 self.backend,
@@ -160,14 +157,18 @@ impl Engine {
         steps: u64,
     ) -> Result<f32, Error> {
         if let (Optimizer::Sgd(Sgd { learning_rate }), None) = (optimizer, clipping) {
-            let loss = self.differentiate::<M>(batch, path, Some(learning_rate));
+            let descent = Finish::Descent {
+                rate: learning_rate,
+            };
+            let loss = self.differentiate::<M>(batch, path, descent);
             if loss.is_finite() {
                 core::mem::swap(&mut self.parameters, &mut self.gradients);
                 return Ok(loss);
             }
-            // Forgotten; the pass over all gradients comes to the same end, and finds the tensor at fault.
+            // Forgotten, and taken again with the gradients first: that names the tensor at fault, or succeeds where only
+            // the sum overflowed.
         }
-        let loss = self.differentiate::<M>(batch, path, None);
+        let loss = self.differentiate::<M>(batch, path, Finish::Gradient);
         self.update(optimizer, clipping, loss, steps)?;
         Ok(loss)
     }

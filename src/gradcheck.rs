@@ -204,9 +204,11 @@ fn worst(
     mut coordinate: impl FnMut((usize, usize)) -> Coordinate,
 ) -> TensorReport {
     let mut worst = coordinate((0, 0));
+    let mut coordinates = 0;
     for row in 0..rows {
         for column in 0..columns {
             let next = coordinate((row, column));
+            coordinates += 1;
             if next.share() > worst.share() {
                 worst = next;
             }
@@ -214,7 +216,7 @@ fn worst(
     }
     TensorReport {
         name,
-        coordinates: rows * columns,
+        coordinates,
         worst,
     }
 }

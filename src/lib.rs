@@ -73,7 +73,7 @@
 //!
 //! # How it is fast
 //!
-//! Lanes run over the examples of a batch, so that nothing is padded or summed across lanes; all six matrix products are one
+//! Lanes run over the examples of a batch, so that no activation is padded or summed across lanes; all six matrix products are one
 //! contraction on a register tile; bias, tanh and its derivative, and the step of plain gradient descent, are applied while a
 //! tile is in registers; and the kernels are compiled for each model's shape. The instruction set (AVX-512, AVX2 with FMA,
 //! or the `wide` crate's elsewhere) is detected while the program runs, so a program that embeds this crate needs no flags.
@@ -98,7 +98,7 @@
 //! # Debug builds
 //!
 //! Kernels compiled at opt-level 0 take about two hundred times as long. Two lines in the manifest of the embedding program
-//! bring a debug build to within two or three times of a release build:
+//! bring a debug build to within five times of a release build:
 //!
 //! ```toml
 //! [profile.dev.package.fused-mlp]

@@ -84,7 +84,7 @@ pub fn tanh(backend: Backend, values: &mut [f32]) {
 ///
 /// # Accuracy
 ///
-/// At most [`EXP_MAX_ULP`] on (−∞, 0]; e^(−∞) = 0, NaN stays NaN. Unspecified for x > 0.
+/// At most [`EXP_MAX_ULP`] where e^x is normal, that is on [−87.33, 0]; zero below, so e^(−∞) = 0, NaN stays NaN. Unspecified for x > 0.
 pub fn exp(backend: Backend, values: &mut [f32]) {
     backend.run(Apply {
         function: Function::Exp,

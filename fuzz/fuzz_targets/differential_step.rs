@@ -5,8 +5,8 @@
 use fused_mlp::architecture::{Activation, Head, Input};
 use fused_mlp::random::StandardNormal;
 use fused_mlp::{
-    Backend, Dense, Error, Mlp, Model, Regression, Relu, SeedableRng, Sgd, Softmax, Tanh, Tokens,
-    Trainer, Xoshiro256PlusPlus as Xoshiro,
+    Backend, Binary, Dense, Error, Huber, Mlp, Model, Regression, Relu, SeedableRng, Sgd, Softmax,
+    Tanh, Tokens, Trainer, Xoshiro256PlusPlus as Xoshiro,
 };
 use libfuzzer_sys::arbitrary::{Result, Unstructured};
 use libfuzzer_sys::fuzz_target;
@@ -19,10 +19,10 @@ fuzz_target!(|bytes: &[u8]| {
     let _ = choose_shape(&mut Unstructured::new(bytes));
 });
 
-/// Widths around the sixteen lanes and the tiles of the kernels, both inputs, both heads, both activations; with each the
-/// sizes of its vocabulary and of its classes.
+/// Widths around the sixteen lanes and the tiles of the kernels, both inputs, all heads, both activations; with each the sizes
+/// of its vocabulary and of its classes.
 fn choose_shape(data: &mut Unstructured<'_>) -> Result<()> {
-    match data.int_in_range(0..=8)? {
+    match data.int_in_range(0..=10)? {
         0 => run::<Tokens<2, 1, 1>, 1, Softmax<2>, Tanh>(2, 2, data),
         1 => run::<Tokens<5, 2, 3>, 7, Softmax<5>, Tanh>(5, 5, data),
         2 => run::<Tokens<27, 3, 2>, 100, Softmax<27>, Tanh>(27, 27, data),
@@ -31,7 +31,9 @@ fn choose_shape(data: &mut Unstructured<'_>) -> Result<()> {
         5 => run::<Tokens<27, 3, 2>, 16, Regression<2>, Tanh>(27, 0, data),
         6 => run::<Dense<1>, 1, Regression<1>, Tanh>(0, 0, data),
         7 => run::<Dense<8>, 64, Regression<1>, Relu>(0, 0, data),
-        _ => run::<Dense<17>, 20, Softmax<10>, Tanh>(0, 10, data),
+        8 => run::<Dense<17>, 20, Softmax<10>, Tanh>(0, 10, data),
+        9 => run::<Dense<6>, 33, Binary, Relu>(0, 2, data),
+        _ => run::<Tokens<9, 2, 3>, 40, Regression<19, Huber>, Tanh>(9, 0, data),
     }
 }
 
@@ -131,20 +133,26 @@ fn run<I: Input<Example: Draw>, const HIDDEN: usize, O: Head<Target: Draw>, A: A
             }
         };
         for (inputs, targets) in &steps {
-            let before = bits_of(&trainer.model());
-            match trainer.step(inputs, targets) {
-                Ok(loss) => seen.push(Seen::Loss(Bits(loss))),
-                Err(error) => {
-                    seen.push(error.into());
-                    assert!(
-                        bits_of(&trainer.model()) == before,
-                        "a failed step changed the model"
-                    );
+            for is_one in [false, true] {
+                let before = bits_of(&trainer.model());
+                let loss = match (inputs.first(), targets.first()) {
+                    (Some(input), Some(target)) if is_one => trainer.step_one(input, target),
+                    _ => trainer.step(inputs, targets),
+                };
+                match loss {
+                    Ok(loss) => seen.push(Seen::Loss(Bits(loss))),
+                    Err(error) => {
+                        seen.push(error.into());
+                        assert!(
+                            bits_of(&trainer.model()) == before,
+                            "a failed step changed the model"
+                        );
+                    }
                 }
+                let parameters = bits_of(&trainer.model());
+                assert!(parameters.iter().all(|Bits(value)| value.is_finite()));
+                seen.push(Seen::Numbers(parameters));
             }
-            let parameters = bits_of(&trainer.model());
-            assert!(parameters.iter().all(|Bits(value)| value.is_finite()));
-            seen.push(Seen::Numbers(parameters));
             for input in inputs.iter().take(1) {
                 for prediction in [trainer.predict(input), trainer.logits(input)] {
                     seen.push(match prediction {

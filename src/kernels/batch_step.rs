@@ -145,10 +145,10 @@ fn forward<S: Simd, N: Shape>(
 /// of the step.
 #[inline(always)]
 fn product<S: Simd, N: Shape, K: Kernel>(simd: S, kernel: K) -> K::Output {
-    match N::FIXED {
-        Some(_) => kernel.run(simd),
-        None if cfg!(debug_assertions) => simd.call(kernel),
-        None => kernel.run(simd),
+    if N::FIXED.is_none() && cfg!(debug_assertions) {
+        simd.call(kernel)
+    } else {
+        kernel.run(simd)
     }
 }
 

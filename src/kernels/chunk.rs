@@ -13,18 +13,18 @@ pub(crate) const HALVES: usize = 2;
 /// Features of a panel: what is transposed at a time is a chunk of examples of so many features.
 pub(crate) const PANEL: usize = HALVES * LANES;
 
-/// Activations and their gradients for one chunk.
+/// Room for the activations of one chunk and their gradients; in brackets what one example has there.
 #[derive(Clone, Debug)]
 pub(crate) struct Workspace {
-    /// `[input][example]`: x, later d_x.
+    /// `[input][example]`: x, later d_x [x, of tokens].
     pub(crate) x: Buffer,
-    /// `[neuron][example]`: h, later d_z.
+    /// `[neuron][example]`: h, later d_z [h].
     pub(crate) hidden: Buffer,
-    /// `[output][example]`: logits, later their gradient.
+    /// `[output][example]`: logits, later their gradient [nothing].
     pub(crate) outputs: Buffer,
-    /// `[example][feature]`: the inputs or their gradient in panels, or a panel of the gradient of outputs or neurons.
+    /// `[example][feature]`: the inputs or their gradient in panels, or a panel of the gradient of outputs or neurons [d_x].
     pub(crate) columns: Buffer,
-    /// `[token][dimension]`: the gradient of the embedding, of the second half of the examples.
+    /// `[token][dimension]`: the gradient of the embedding, of the second half of the examples [of the one].
     pub(crate) embedding: Buffer,
 }
 

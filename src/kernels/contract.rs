@@ -147,6 +147,9 @@ pub(crate) fn contract<S: Simd, R: Count>(
     out: Out<'_>,
     epilogue: impl Epilogue,
 ) {
+    const {
+        assert!(S::TILE.0 <= 10, "taller tiles are not written out below");
+    }
     let mut row = 0;
     while row < rows.get() {
         let height = next_height::<R>(rows.get() - row, S::TILE.0);

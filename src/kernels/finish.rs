@@ -1,7 +1,8 @@
 //! What becomes of a gradient once it is complete.
 //!
 //! The gradients' buffer is as long as the parameters' and laid out alike, so a step of plain gradient descent can leave the new
-//! parameters in it. If all of them are finite, the engine exchanges the two buffers; [`Sum`] tells.
+//! parameters in it. If all of them are finite, the engine exchanges the two buffers. Their sum tells: [`Sum`] of a batch's
+//! step, the kernel itself of one example's.
 
 use crate::network::CHAINS;
 use crate::simd::{Kernel, LANES, Simd};
@@ -53,7 +54,8 @@ impl Finish {
     /// What a kernel returns: the loss, or NaN if this is a descent and `sum`, of all that it stored, is not finite.
     ///
     /// A sum is finite only if all its terms are. One that overflows although they are finite is a false alarm, which the
-    /// engine answers by taking the step again, gradients first.
+    /// engine answers by taking the step again, gradients first. The order of the sum may differ between backends, and with it
+    /// the false alarms, but not what the step ends on.
     #[inline(always)]
     pub(crate) fn checked(self, loss: f32, sum: f32) -> f32 {
         match self {

@@ -1,7 +1,7 @@
 //! tanh, exp and ln on sixteen lanes: polynomials of this crate's own, the same operations on every processor.
 //!
 //! The coefficients are minimax polynomials with `f32` coefficients found by Sollya's `fpminimax`; the command stands at
-//! each table. The largest errors stand in [`math`](crate::math), and `tests/math.rs` holds the functions to them.
+//! each table. The largest errors stand in [`math`](crate::math), and `tests/math` holds the functions to them.
 
 use crate::simd::{ROUND_TO_INTEGER, Simd};
 
@@ -95,7 +95,7 @@ const EXP_REST: [f32; 6] = [
 ///
 /// # Accuracy
 ///
-/// At most [`EXP_MAX_ULP`](crate::math::EXP_MAX_ULP) on (−∞, 0]; exp(−∞) = 0, NaN stays NaN. Unspecified for x > 0.
+/// At most [`EXP_MAX_ULP`](crate::math::EXP_MAX_ULP) where e^x is normal; zero below, so exp(−∞) = 0, NaN stays NaN. Unspecified for x > 0.
 #[inline(always)]
 pub(crate) fn exp<S: Simd>(simd: S, x: S::Vector) -> S::Vector {
     let (n, shifted) = round(simd, x, core::f32::consts::LOG2_E);

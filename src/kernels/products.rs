@@ -1,7 +1,7 @@
 //! The six products of a training step, each as the contraction that it is.
 //!
-//! Each is a kernel of its own, which benchmarks run by itself. A step of a known shape has all of them inlined: as functions
-//! they would compile in three quarters of the time, and make the step 2 % slower.
+//! Each is a kernel of its own, which benchmarks run by itself. A step has all of them inlined, but for the form for all shapes in a
+//! debug build; as functions, those of a known shape would compile in three quarters of the time, and make the step 2 % slower.
 
 use super::chunk::HALVES;
 use super::contract::{ByColumn, ByRow, Epilogue, Out, by_example, contract};

@@ -5,8 +5,9 @@
 //! exchange the two was tried for this pass: no faster, because the second copy pushes other things out of the first-level
 //! cache.)
 //!
-//! Plain gradient descent without clipping comes here only to name the tensor at fault, if its step has failed: it is done
-//! as the gradients come, by [`Finish`](super::finish::Finish), which does write beside the old values.
+//! Plain gradient descent without clipping comes here only if its step has failed, to name the tensor at fault, or to take the
+//! step after all where only a sum of parameters overflowed. Otherwise it is done as the gradients come, by
+//! [`Finish`](super::finish::Finish), which does write beside the old values.
 
 use crate::network::CHAINS;
 use crate::optimizer::{AdamW, Optimizer, Sgd};

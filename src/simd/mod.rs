@@ -148,7 +148,7 @@ pub(crate) trait Simd: Copy {
         halve(lanes, |a, b| a + b)
     }
 
-    /// The largest lane, by the same tree; NaN lanes are passed over unless all of their side are.
+    /// The largest lane, by the same tree of a > b ? a : b.
     #[inline(always)]
     fn max_lane(self, vector: Self::Vector) -> f32 {
         let mut lanes = [0.0; LANES];

@@ -27,6 +27,8 @@ macro_rules! for_every_shape {
         $test! { numbers_to_numbers: Mlp<Dense<17>, 7, Regression<19>> }
         $test! { numbers_to_classes: Mlp<Dense<4>, 200, Softmax<10>, Relu> }
         $test! { numbers_to_yes_or_no: Mlp<Dense<6>, 33, Binary> }
+        $test! { more_neurons_than_a_block: Mlp<Dense<3>, 258, Regression<2>> }
+        $test! { more_outputs_than_a_block: Mlp<Dense<2>, 5, Regression<257, Huber>> }
         $test! { tokens_to_numbers_by_huber: Mlp<Tokens<9, 2, 3>, 16, Regression<3, Huber>, Relu> }
     };
 }

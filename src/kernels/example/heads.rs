@@ -40,7 +40,7 @@ pub(super) fn loss<S: Simd>(
         (HeadKind::Logistic, Targets::Classes(classes)) => {
             let (one, y) = (simd.splat(1.0), simd.splat(f32::from(classes[0])));
             let (loss, gradient) = logistic_of(simd, simd.load(&z[0]), y, one);
-            let gradient = select_class(simd, 0, 0, gradient, simd.splat(0.0));
+            let gradient = select_first(simd, 1, gradient, simd.splat(0.0));
             simd.store(gradient, &mut z[0]);
             simd.first_lane(loss)
         }
@@ -104,7 +104,7 @@ fn select_first<S: Simd>(simd: S, count: usize, first: S::Vector, others: S::Vec
     simd.select_lt(simd.load(&INDICES), count, first, others)
 }
 
-/// `class` in the lane of this class among the lanes of vector `v`, `others` in the others.
+/// `of_class` in the lane of `class` among the lanes of vector `v`, `others` in the others.
 #[inline(always)]
 fn select_class<S: Simd>(
     simd: S,

@@ -65,8 +65,8 @@ fn activations_of<S: Simd, N: Shape, const VECTORS: usize>(
 /// Chains that a sum over neurons is split into, neuron n in chain n mod 4: one chain would wait for itself.
 const PARTS: usize = 4;
 
-/// Vectors of a row that are worked on together: as many as there are registers for, with [`PARTS`] sums each.
-const fn columns<S: Simd>() -> usize {
+/// Vectors of a row that are worked on together: two where the registers hold 2 · [`PARTS`] sums, else one.
+const fn vectors_at_once<S: Simd>() -> usize {
     if S::TILE.0 * S::TILE.1 < 2 * PARTS {
         1
     } else {
@@ -84,9 +84,9 @@ pub(super) fn add_products<S: Simd>(
     start: usize,
     outputs: &mut [[f32; LANES]],
 ) {
-    for v in (0..outputs.len()).step_by(columns::<S>()) {
+    for v in (0..outputs.len()).step_by(vectors_at_once::<S>()) {
         let (start, outputs) = (start + v, &mut outputs[v..]);
-        if outputs.len() > 1 && columns::<S>() == 2 {
+        if outputs.len() > 1 && vectors_at_once::<S>() == 2 {
             add_products_of::<S, 2>(simd, h, rows, stride, start, outputs);
         } else {
             add_products_of::<S, 1>(simd, h, rows, stride, start, outputs);
@@ -151,24 +151,43 @@ pub(super) fn layer_backward<S: Simd>(
     mut d_a: Option<&mut [[f32; LANES]]>,
 ) -> S::Vector {
     let mut total = simd.splat(0.0);
-    let (groups, rest) = a.as_chunks::<LANES>();
-    for (group, a) in groups.iter().enumerate() {
-        let vectors = group * LANES * d.len()..(group + 1) * LANES * d.len();
-        let (rows, d_rows) = (&rows[vectors.clone()], &mut d_rows[vectors]);
-        if let Some(d_a) = &mut d_a {
-            simd.store(dots(simd, rows, LANES, d), &mut d_a[group]);
-        }
-        total = simd.add(total, outer_product(simd, finish, a, d, rows, d_rows));
+    let width = LANES * d.len();
+    let (sixteens, rest) = a.as_chunks::<LANES>();
+    for (group, a) in sixteens.iter().enumerate() {
+        let (rows, d_rows) = (
+            &rows[group * width..][..width],
+            &mut d_rows[group * width..][..width],
+        );
+        let d_a = d_a.as_deref_mut().map(|d_a| &mut d_a[group]);
+        total = simd.add(total, rows_backward(simd, finish, a, d, rows, d_rows, d_a));
     }
     if !rest.is_empty() {
-        let vectors = groups.len() * LANES * d.len()..a.len() * d.len();
-        let (rows, d_rows) = (&rows[vectors.clone()], &mut d_rows[vectors]);
-        if let Some(d_a) = &mut d_a {
-            simd.store(dots(simd, rows, rest.len(), d), &mut d_a[groups.len()]);
-        }
-        total = simd.add(total, outer_product(simd, finish, rest, d, rows, d_rows));
+        let group = sixteens.len();
+        let (rows, d_rows) = (&rows[group * width..], &mut d_rows[group * width..]);
+        let d_a = d_a.map(|d_a| &mut d_a[group]);
+        total = simd.add(
+            total,
+            rows_backward(simd, finish, rest, d, rows, d_rows, d_a),
+        );
     }
     total
+}
+
+/// [`layer_backward`] for up to sixteen rows; for a constant number of them it is without branches.
+#[inline(always)]
+fn rows_backward<S: Simd>(
+    simd: S,
+    finish: Finish,
+    a: &[f32],
+    d: &[[f32; LANES]],
+    rows: &[[f32; LANES]],
+    d_rows: &mut [[f32; LANES]],
+    d_a: Option<&mut [f32; LANES]>,
+) -> S::Vector {
+    if let Some(d_a) = d_a {
+        simd.store(dots(simd, rows, a.len(), d), d_a);
+    }
+    outer_product(simd, finish, a, d, rows, d_rows)
 }
 
 /// Lane n is `rows[n] · d`, for up to sixteen rows.
@@ -202,8 +221,8 @@ fn outer_product<S: Simd>(
     out: &mut [[f32; LANES]],
 ) -> S::Vector {
     let mut sum = simd.splat(0.0);
-    for v in (0..d.len()).step_by(columns::<S>()) {
-        let of_these = if v + 1 < d.len() && columns::<S>() == 2 {
+    for v in (0..d.len()).step_by(vectors_at_once::<S>()) {
+        let of_these = if v + 1 < d.len() && vectors_at_once::<S>() == 2 {
             outer_product_of::<S, 2>(simd, finish, a, d, v, rows, out)
         } else {
             outer_product_of::<S, 1>(simd, finish, a, d, v, rows, out)

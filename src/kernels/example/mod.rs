@@ -7,7 +7,8 @@
 //! of one; but it is the same on every backend.
 //!
 //! A step waits for the one before, whose weights it reads. So what is stored number by number is read back number by number:
-//! a vector read across such stores would wait until they have left the pipeline, and with it all that follows.
+//! a vector read across such stores would wait until they have left the pipeline, and with it all that follows. (The embedding
+//! is the exception: a step lies between.)
 
 mod embedding;
 mod heads;
