@@ -32,7 +32,7 @@ fn choose_shape(data: &mut Unstructured<'_>) -> Result<()> {
         6 => run::<Dense<1>, 1, Regression<1>, Tanh>(0, 0, data),
         7 => run::<Dense<8>, 64, Regression<1>, Relu>(0, 0, data),
         8 => run::<Dense<17>, 20, Softmax<10>, Tanh>(0, 10, data),
-        9 => run::<Dense<6>, 33, Binary, Relu>(0, 2, data),
+        9 => run::<Dense<6>, 33, Binary, Relu>(0, 0, data),
         _ => run::<Tokens<9, 2, 3>, 40, Regression<19, Huber>, Tanh>(9, 0, data),
     }
 }
@@ -51,6 +51,12 @@ impl Draw for u8 {
         } else {
             (usize::from(byte) % limit) as u8
         })
+    }
+}
+
+impl Draw for bool {
+    fn draw(_: usize, data: &mut Unstructured<'_>) -> Result<Self> {
+        data.arbitrary()
     }
 }
 
