@@ -106,8 +106,8 @@ impl Engine {
     }
 
     /// The loss of a checked batch of an `M`; in place of its gradients stays what they become: themselves, or what a step of
-    /// plain gradient descent makes of the parameters.
-    /// The loss of a descent is NaN unless it and the new parameters' sum are finite: see [`Finish::checked`].
+    /// plain gradient descent makes of the parameters. The loss of a descent is NaN unless it and the sum of the new parameters
+    /// are finite: see [`Finish::checked`].
     fn differentiate<M: Model>(&mut self, batch: Batch<'_>, path: Path, finish: Finish) -> f32 {
         let workspace = &mut self.workspace;
         let (parameters, gradients) = (self.parameters.vectors(), self.gradients.vectors_mut());

@@ -9,8 +9,7 @@ use rand_xoshiro::rand_core::SeedableRng;
 use super::*;
 use crate::architecture::{Binary, Dense, Huber, Regression, Relu, Softmax, Tokens};
 use crate::mlp::{Mlp, NameModel};
-use crate::network::Inputs;
-use crate::network::Targets;
+use crate::network::{Inputs, Targets};
 use crate::optimizer::{AdamW, Momentum, Sgd};
 use crate::random::{StandardNormal, below};
 

@@ -95,7 +95,8 @@ const EXP_REST: [f32; 6] = [
 ///
 /// # Accuracy
 ///
-/// At most [`EXP_MAX_ULP`](crate::math::EXP_MAX_ULP) where e^x is normal; zero below, so exp(−∞) = 0, NaN stays NaN. Unspecified for x > 0.
+/// At most [`EXP_MAX_ULP`](crate::math::EXP_MAX_ULP) where e^x is normal; zero below, so exp(−∞) = 0. NaN stays NaN.
+/// Unspecified for x > 0.
 #[inline(always)]
 pub(crate) fn exp<S: Simd>(simd: S, x: S::Vector) -> S::Vector {
     let (n, shifted) = round(simd, x, core::f32::consts::LOG2_E);
