@@ -3,6 +3,8 @@
 use alloc::string::String;
 use core::fmt;
 
+use crate::simd::Backend;
+
 /// Everything that can go wrong. Each variant carries the offending value and what was expected in its place.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -245,10 +247,8 @@ impl fmt::Display for Error {
                 "step {step} would make {tensor} non-finite; the model was left as it was before the step"
             ),
             Self::UnknownBackend { name } => {
-                write!(
-                    f,
-                    "no backend is called {name:?}; there are scalar, portable, avx2 and avx512"
-                )
+                let names = Backend::NAMES.join(", ");
+                write!(f, "no backend is called {name:?}; there are {names}")
             }
             Self::UnavailableBackend { name } => {
                 write!(f, "this processor cannot run the backend {name}")

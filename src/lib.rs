@@ -1,14 +1,13 @@
 //! Trains tiny multi-layer perceptrons inside your program, about as fast as the processor can multiply, with the same bits
 //! on every processor.
 //!
-//! A model is a type: an input, a hidden width, a head, and an activation that defaults to tanh. Shapes that do not fit do
-//! not compile.
+//! A model is a type: an input, its hidden layers, a head. Shapes that do not fit do not compile.
 //!
 //! ```
 //! use fused_mlp::*;
 //!
 //! // Characters: 3 tokens of 27, embedded in 2 numbers each, 100 tanh neurons, a softmax over 27.
-//! type Model = Mlp<Tokens<27, 3, 2>, 100, Softmax<27>>;
+//! type Model = Mlp<Tokens<27, 3, 2>, Tanh<100>, Softmax<27>>;
 //!
 //! let names = Corpus::sample().split(42)?;
 //! let train = names.train.windows::<3>(&Vocabulary::lowercase())?;
@@ -28,7 +27,7 @@
 //!
 //! | | |
 //! |---|---|
-//! | models | [`Mlp`] of [`Tokens`] or [`Dense`], a hidden width, [`Softmax`], [`Regression`] or [`Binary`], [`Tanh`] or [`Relu`]; a regression's loss is [`SquaredError`] or [`Huber`] |
+//! | models | [`Mlp`] of [`Tokens`] or [`Dense`]; one to eight hidden layers of [`Tanh`] or [`Relu`]; [`Softmax`], [`Regression`] or [`Binary`]; a regression's loss is [`SquaredError`] or [`Huber`] |
 //! | training | [`Trainer::step`] and [`Trainer::step_batch`] on batches, [`Trainer::step_one`] on one example; [`Sgd`], [`Momentum`], [`AdamW`]; clipping |
 //! | whole runs | [`Trainer::fit`], [`schedule`], [`EarlyStopping`]; [`TrainingState`] to go on later |
 //! | prediction | [`Predictor`], [`sample`] |
@@ -68,12 +67,11 @@
 //!
 //! # When not to use it
 //!
-//! For more than one hidden layer, for convolution or attention, for graphics processors, and for widths in the thousands:
-//! a framework serves those better.
+//! For convolution or attention, for graphics processors, and for widths in the thousands: a framework serves those better.
 //!
 //! # How it is fast
 //!
-//! Lanes run over the examples of a batch, so that no activation is padded or summed across lanes; all six matrix products are one
+//! Lanes run over the examples of a batch, so that no activation is padded or summed across lanes; all matrix products are one
 //! contraction on a register tile; bias, tanh and its derivative, and the step of plain gradient descent, are applied while a
 //! tile is in registers; and the kernels are compiled for each model's shape. The instruction set (AVX-512, AVX2 with FMA,
 //! or the `wide` crate's elsewhere) is detected while the program runs, so a program that embeds this crate needs no flags.
@@ -109,16 +107,16 @@
 //!
 //! A batch goes from text to updated parameters through
 //!
-//! 1. `corpus` and `vocabulary`, which make tokens of a text, and `dataset`, which draws a batch;
-//! 2. `trainer`, which a program calls (`fit`, with `schedule`, `early_stopping` and `state`, calls it in a loop), on a model
-//!    whose type is put together in `architecture`, `model` and `mlp`;
-//! 3. `engine`, which holds the model as `network` describes it and `padding` lays it out;
-//! 4. in `kernels/`, `batch_step`: `embedding`, `products` (by `contract` and `math`), `heads`, `transpose`, and `finish` or
-//!    `update` for the new parameters; `example` is all of these for one example;
-//! 5. `simd/`, in whose operations all kernels are written.
+//! 1. `data/`: a text becomes tokens and examples, of which a batch is drawn;
+//! 2. `training/`: what a program calls, one step at a time or a whole run;
+//! 3. `model/`: the type of a model, its exact-shape parameters, and its shape as plain data;
+//! 4. `engine/`: a model as the kernels have it, padded, with working storage and a backend;
+//! 5. `kernels/`: `batch_step`, by `embedding`, `dense`, `heads` and `transpose`, and `update` for the optimizers; `example` is
+//!    the same for one example;
+//! 6. `simd/`, in whose operations all kernels are written.
 //!
-//! Beside this way stand `predictor` and `sample`; `reference` and `gradcheck`, which judge it; `weights/` and `serialize`;
-//! and `replay/`. Each uses only what comes after it in `fit` → `trainer` → `engine` → `kernels/` → `network` → `simd/`.
+//! Beside this way stand `prediction/`; `checking/`, which judges the kernels; `weights/` and `serialize`; and `replay/`. Each
+//! uses only what comes after it in `training/` → `engine/` → `kernels/` → `model/` → `simd/`.
 
 #![no_std]
 #![warn(clippy::print_stdout, clippy::print_stderr)]
@@ -127,57 +125,41 @@ extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
-pub mod architecture;
-mod corpus;
-mod dataset;
-mod early_stopping;
+mod checking;
+mod data;
 mod engine;
 mod error;
-mod fit;
 mod float;
-pub mod gradcheck;
 mod kernels;
 pub mod math;
-mod mlp;
-mod model;
-mod network;
-mod optimizer;
-mod padding;
-mod predictor;
+pub mod model;
+mod prediction;
 #[doc(hidden)]
 pub mod probe;
 pub mod random;
-pub mod reference;
 pub mod replay;
-pub mod sample;
-pub mod schedule;
 #[cfg(feature = "serde")]
 mod serialize;
 mod simd;
-mod state;
-mod trainer;
-mod vocabulary;
+mod training;
 #[cfg(feature = "safetensors")]
 pub mod weights;
 
-pub use architecture::{
-    Binary, Dense, Huber, Regression, Relu, Softmax, SquaredError, Tanh, Tokens,
-};
-pub use corpus::{Corpus, Split};
-pub use dataset::{Dataset, Minibatch};
-pub use early_stopping::{Best, EarlyStopping, Plateau};
+pub use checking::{gradcheck, reference};
+pub use data::{Corpus, Dataset, Minibatch, Split, Vocabulary};
 pub use error::Error;
-pub use fit::{Fit, Fitted, Progress};
-pub use mlp::{Mlp, NameModel};
-pub use model::{ExampleOf, Model, PredictionOf, TargetOf};
-pub use optimizer::{AdamW, Momentum, Optimizer, Sgd};
-pub use predictor::Predictor;
+pub use model::{
+    Binary, Dense, ExampleOf, Huber, Mlp, Model, NameModel, PredictionOf, Regression, Relu,
+    Softmax, SquaredError, Tanh, TargetOf, Tokens,
+};
+pub use prediction::{Predictor, sample};
 pub use rand_xoshiro::Xoshiro256PlusPlus;
 pub use rand_xoshiro::rand_core::{Rng, SeedableRng};
 pub use simd::Backend;
-pub use state::TrainingState;
-pub use trainer::Trainer;
-pub use vocabulary::Vocabulary;
+pub use training::{
+    AdamW, Best, EarlyStopping, Fit, Fitted, Momentum, Optimizer, Plateau, Progress, Sgd, Trainer,
+    TrainingState, schedule,
+};
 
 /// The README's examples, compiled and run as tests so that they cannot rot. One of them has weight files.
 #[cfg(all(doctest, feature = "safetensors", feature = "std"))]

@@ -5,20 +5,23 @@
 use alloc::vec::Vec;
 use core::hint::black_box;
 use core::marker::PhantomData;
+use core::mem::take;
 
 use crate::kernels::buffer::Buffer;
-use crate::kernels::chunk::{CHUNK, HALVES, PANEL, Workspace};
+use crate::kernels::chunk::{
+    CHUNK, PANEL, VECTORS, Workspace, activation_vectors, pairs, pairs_mut,
+};
 use crate::kernels::contract::Out;
+use crate::kernels::dense::{Forward, InputGradient, WeightGradient};
 use crate::kernels::embedding::{gather, scatter};
-use crate::kernels::finish::{Finish, Sum};
+use crate::kernels::finite::Sum;
+use crate::kernels::gradient_use::GradientUse;
 use crate::kernels::heads::loss;
 use crate::kernels::math::tanh;
-use crate::kernels::products::{DHidden, DX, Hidden, Layers, OuterProducts, OutputsOf};
-use crate::kernels::shape::{Features, Fixed, Neurons, Shape};
+use crate::kernels::shape::{Fixed, Shape};
 use crate::kernels::transpose::{add_sums, transpose};
-use crate::model::Model;
-use crate::network::{Inputs, Network, Targets};
-use crate::simd::{Backend, Kernel, LANES, Simd};
+use crate::model::{Inputs, Layer, Model, ModelSpec, Pass, Targets};
+use crate::simd::{Backend, Kernel, LANES, Pair, Simd};
 
 /// One part of a training step on a chunk of 32 examples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,17 +69,34 @@ impl Part {
         Self::Check,
     ];
 
-    /// Multiply-adds of the products in it, for one chunk.
+    /// Multiply-adds of the products in it, for one chunk of an `M`.
     #[must_use]
-    pub fn multiply_adds(self, network: Network) -> usize {
-        let first = network.hidden * network.inputs() * CHUNK;
-        let second = network.hidden * network.outputs * CHUNK;
+    pub fn multiply_adds<M: Model>(self) -> usize {
+        let mut layers = M::SPEC.layers();
+        let layer = self.product().and_then(|(_, layer)| layers.nth(layer));
+        layer.map_or(0, |layer| layer.inputs * layer.outputs * CHUNK)
+    }
+
+    /// The product that it is, and the layer, for a model with one hidden layer.
+    fn product(self) -> Option<(Product, usize)> {
         match self {
-            Self::Hidden | Self::DHiddenWeights | Self::DInput => first,
-            Self::Outputs | Self::DOutputWeights | Self::DHidden => second,
-            _ => 0,
+            Self::Hidden => Some((Product::Forward, 0)),
+            Self::Outputs => Some((Product::Forward, 1)),
+            Self::DHiddenWeights => Some((Product::WeightGradient, 0)),
+            Self::DOutputWeights => Some((Product::WeightGradient, 1)),
+            Self::DInput => Some((Product::InputGradient, 0)),
+            Self::DHidden => Some((Product::InputGradient, 1)),
+            _ => None,
         }
     }
+}
+
+/// One of the products of a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Product {
+    Forward,
+    WeightGradient,
+    InputGradient,
 }
 
 /// Storage to run the parts of a step of an `M` on.
@@ -100,24 +120,19 @@ impl<M: Model> Probe<M> {
     #[must_use]
     pub fn new() -> Self {
         let mut probe = Self {
-            parameters: Buffer::zeroed(M::NETWORK.parameter_vectors()),
-            gradients: Buffer::zeroed(M::NETWORK.parameter_vectors()),
-            workspace: Workspace::new(M::NETWORK),
-            tokens: tokens(M::NETWORK),
+            parameters: Buffer::zeroed(M::SPEC.parameter_vectors()),
+            gradients: Buffer::zeroed(M::SPEC.parameter_vectors()),
+            workspace: Workspace::new(M::SPEC),
+            tokens: tokens(M::SPEC),
             model: PhantomData,
         };
         let Workspace {
-            x,
-            hidden,
-            outputs,
+            activations,
             columns,
             ..
         } = &mut probe.workspace;
-        let activations = [x, hidden, outputs, columns];
-        for buffer in activations
-            .into_iter()
-            .chain([&mut probe.parameters, &mut probe.gradients])
-        {
+        let (parameters, gradients) = (&mut probe.parameters, &mut probe.gradients);
+        for buffer in [activations, columns, parameters, gradients] {
             for (i, value) in buffer.floats_mut().iter_mut().enumerate() {
                 *value = ((i * 37) % 101) as f32 / 101.0 - 0.5;
             }
@@ -132,18 +147,15 @@ impl<M: Model> Probe<M> {
         for _ in 0..times {
             backend.run_if_native(Run { probe: self, part }).ok()?;
         }
-        let Workspace {
-            hidden, outputs, ..
-        } = &self.workspace;
-        Some(hidden.floats()[0] + outputs.floats()[0] + self.gradients.floats()[0])
+        Some(self.workspace.activations.floats().iter().sum::<f32>() + self.gradients.floats()[0])
     }
 }
 
 /// Contexts of a chunk, a third of their tokens the same, as in names.
-fn tokens(network: Network) -> Vec<u8> {
-    let most = network.vocabulary().max(1);
+fn tokens(spec: ModelSpec) -> Vec<u8> {
+    let most = spec.input.vocabulary().max(1);
     let token = |i: usize| if i.is_multiple_of(3) { 0 } else { i * 7 % most };
-    (0..CHUNK * network.input_width())
+    (0..CHUNK * spec.input.example_len())
         .map(|i| u8::try_from(token(i)).unwrap_or(u8::MAX))
         .collect()
 }
@@ -166,131 +178,135 @@ impl<M: Model> Kernel for Run<'_, M> {
             ..
         } = self.probe;
         let shape = Fixed::<M>::SHAPE;
-        let network = shape.get();
-        let layers = Layers::of(shape, parameters.vectors());
+        let spec = shape.get();
+        let (table, parameters) = parameters
+            .vectors()
+            .split_at(spec.input.embedding_vectors());
         let gradients = gradients.vectors_mut();
         let Workspace {
-            x,
-            hidden,
-            outputs,
+            activations,
             columns,
             embedding,
         } = workspace;
-        let (neurons, classes) = (network.hidden_vectors(), network.output_vectors());
-        let halves = HALVES;
+        let (activations, columns) = (activations.vectors_mut(), columns.pairs_mut());
+        if let Some((product, layer)) = self.part.product() {
+            let mut pass = ProductOf {
+                simd,
+                product,
+                layers_before: layer,
+                parameters,
+                gradients,
+                activations,
+                columns,
+            };
+            return shape.forward(&mut pass);
+        }
+        let (x, rest) = activations.split_at_mut(activation_vectors(spec.input.width()));
+        let outputs_start = rest.len() - activation_vectors(spec.head.outputs);
+        let (hidden, outputs) = rest.split_at_mut(outputs_start);
         match self.part {
             Part::Gather => {
-                let (inputs, embedding) = (Inputs::Tokens(tokens), layers.embedding);
-                let (columns, x) = (columns.pairs_mut(), x.pairs_mut());
-                gather(simd, network, inputs, CHUNK, embedding, columns, x);
-            }
-            Part::Hidden => {
-                simd.call(Hidden {
-                    layers,
-                    halves,
-                    x: x.pairs(),
-                    hidden: hidden.vectors_mut(),
-                });
+                let inputs = Inputs::Tokens(tokens);
+                gather(
+                    simd,
+                    spec.input,
+                    inputs,
+                    CHUNK,
+                    table,
+                    columns,
+                    pairs_mut(x),
+                );
             }
             Part::Tanh => {
-                for vector in hidden.vectors_mut() {
+                for vector in hidden {
                     let h = tanh(simd, simd.load(vector));
                     simd.store(h, vector);
                 }
             }
-            Part::Outputs => simd.call(OutputsOf {
-                layers,
-                halves,
-                hidden: hidden.pairs(),
-                outputs: outputs.vectors_mut(),
-            }),
             Part::Softmax => {
                 let targets = Targets::Classes(&[1; CHUNK]);
-                loss(simd, network, targets, CHUNK, 0.1, outputs.vectors_mut());
+                loss(simd, spec.head, targets, CHUNK, 0.1, outputs);
             }
             Part::Transposes => {
-                let columns = columns.pairs_mut();
-                for (rows, sums) in [(hidden.pairs(), neurons), (outputs.pairs(), classes)] {
-                    let panels = gradients[..sums].chunks_mut(HALVES);
-                    for (rows, totals) in rows.chunks(PANEL).zip(panels) {
-                        let sums = transpose(simd, rows, HALVES, columns);
+                for rows in [hidden, outputs] {
+                    let panels = gradients.chunks_mut(VECTORS);
+                    for (rows, totals) in pairs(rows).chunks(PANEL).zip(panels) {
+                        let sums = transpose(simd, rows, VECTORS, columns);
                         add_sums(simd, sums, totals);
                     }
                 }
             }
-            Part::DOutputWeights => {
-                let (rows, a, d) = (Neurons(shape), hidden.pairs(), columns.pairs());
-                for panel in 0..classes.div_ceil(HALVES) {
-                    let weights = weights(gradients, classes, panel);
-                    let parameters = &layers.second[panel * HALVES..];
-                    simd.call(OuterProducts {
-                        rows,
-                        a,
-                        d,
-                        is_first: true,
-                        finish: Finish::Gradient,
-                        parameters,
-                        weights,
-                    });
-                }
-            }
-            Part::DHidden => simd.call(DHidden {
-                layers,
-                halves,
-                d_outputs: outputs.pairs(),
-                hidden: hidden.vectors_mut(),
-            }),
-            Part::DHiddenWeights => {
-                let (rows, a, d) = (Features(shape), x.pairs(), columns.pairs());
-                for panel in 0..neurons.div_ceil(HALVES) {
-                    let weights = weights(gradients, neurons, panel);
-                    let parameters = &layers.first[panel * HALVES..];
-                    simd.call(OuterProducts {
-                        rows,
-                        a,
-                        d,
-                        is_first: true,
-                        finish: Finish::Gradient,
-                        parameters,
-                        weights,
-                    });
-                }
-            }
-            Part::DInput => {
-                simd.call(DX {
-                    layers,
-                    halves,
-                    d_z: hidden.pairs(),
-                    d_x: x.vectors_mut(),
-                });
-            }
             Part::Scatter => {
-                let sums = &mut gradients[..network.embedding_vectors()];
+                let sums = &mut gradients[..spec.input.embedding_vectors()];
                 let second = embedding.vectors_mut();
-                scatter(
-                    simd,
-                    network,
-                    tokens,
-                    x.pairs(),
-                    columns.pairs_mut(),
-                    sums,
-                    second,
-                );
+                scatter(simd, spec.input, tokens, pairs(x), columns, sums, second);
             }
             Part::Check => {
                 black_box(simd.call(Sum(gradients)));
             }
+            _ => unreachable!("products are run above"),
         }
     }
 }
 
-/// A panel of a layer's weights.
-fn weights(vectors: &mut [[f32; LANES]], stride: usize, panel: usize) -> Out<'_> {
-    let cols = HALVES.min(stride - panel * HALVES);
-    Out {
-        vectors: &mut vectors[panel * HALVES..],
-        stride,
-        cols,
+/// A product of one layer, as a function of its own.
+struct ProductOf<'a, S> {
+    simd: S,
+    product: Product,
+    /// Layers that are passed over.
+    layers_before: usize,
+    parameters: &'a [[f32; LANES]],
+    gradients: &'a mut [[f32; LANES]],
+    activations: &'a mut [[f32; LANES]],
+    columns: &'a mut [Pair],
+}
+
+impl<S: Simd> Pass for ProductOf<'_, S> {
+    #[inline(always)]
+    fn layer<L: Layer>(&mut self, layer: L) {
+        let spec = layer.get();
+        let (parameters, later) = self.parameters.split_at(spec.vectors());
+        let (inputs, outputs) =
+            take(&mut self.activations).split_at_mut(activation_vectors(spec.inputs));
+        if self.layers_before == 0 {
+            match self.product {
+                Product::Forward => self.simd.call(Forward {
+                    layer,
+                    vectors: VECTORS,
+                    parameters,
+                    inputs: pairs(inputs),
+                    outputs,
+                }),
+                Product::WeightGradient => {
+                    let stride = spec.row_vectors();
+                    for panel in 0..stride.div_ceil(VECTORS) {
+                        self.simd.call(WeightGradient {
+                            layer,
+                            inputs: pairs(inputs),
+                            d: &self.columns[..CHUNK],
+                            is_first: true,
+                            gradient_use: GradientUse::Store,
+                            parameters: &parameters[panel * VECTORS..],
+                            weights: Out {
+                                vectors: &mut self.gradients[panel * VECTORS..],
+                                stride,
+                                cols: VECTORS.min(stride - panel * VECTORS),
+                            },
+                        });
+                    }
+                }
+                Product::InputGradient => self.simd.call(InputGradient {
+                    layer,
+                    vectors: VECTORS,
+                    parameters,
+                    d_outputs: pairs(outputs),
+                    inputs,
+                }),
+            }
+        }
+        self.layers_before = self.layers_before.wrapping_sub(1);
+        self.parameters = later;
+        self.activations = outputs;
     }
 }
 

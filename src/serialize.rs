@@ -1,14 +1,16 @@
 //! Models and vocabularies through serde: tensors by name, checked on the way in.
 //!
-//! A model is a map from the names that [`Model::visit`] gives to matrices, each a sequence of its rows:
+//! A model is a map from the names of its [tensors](crate::model::Tensor) to matrices, each a sequence of its rows:
 //!
 //! ```text
 //! { "embedding": [[…; EMBED]; VOCAB], "hidden_weights": [[…; HIDDEN]; INPUTS], "hidden_bias": [[…; HIDDEN]; 1],
 //!   "output_weights": [[…; OUTPUTS]; HIDDEN], "output_bias": [[…; OUTPUTS]; 1] }
 //! ```
 //!
+//! with `hidden2_weights`, … between them in a model of several hidden layers.
+//!
 //! The order of the names does not matter when read. Each must be there once, with its number of rows and columns and with
-//! finite numbers only. Activation and loss belong to the type that it is read as, and are not stored.
+//! finite numbers only. Activations and loss belong to the type that it is read as, and are not stored.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -21,34 +23,24 @@ use serde::de::{
 use serde::ser::{Error as _, SerializeMap};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::architecture::{Activation, Head, Input};
+use crate::data::Vocabulary;
+use crate::engine::check_finite;
 use crate::error::Error;
-use crate::mlp::Mlp;
-use crate::model::Model;
-use crate::network::Tensor;
-use crate::padding::check_finite;
-use crate::vocabulary::Vocabulary;
+use crate::model::{Head, HiddenLayers, Input, Mlp, Model, Tensor};
 
-impl<I: Input, const HIDDEN: usize, O: Head, A: Activation> Serialize for Mlp<I, HIDDEN, O, A> {
+impl<I: Input, L: HiddenLayers, O: Head> Serialize for Mlp<I, L, O> {
     /// Fails on a parameter that is not finite, which some formats would turn into something else.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         check_finite(self).map_err(S::Error::custom)?;
-        let mut tensors = Self::NETWORK.tensors();
-        let mut map = serializer.serialize_map(Some(Self::NETWORK.tensors().count()))?;
-        let mut result = Ok(());
-        self.visit(&mut |name, values| {
-            if let (Some(tensor), true) = (tensors.next(), result.is_ok()) {
-                result = map.serialize_entry(name, &Rows { tensor, values });
-            }
-        });
-        result?;
+        let mut map = serializer.serialize_map(Some(self.tensors().count()))?;
+        for (tensor, values) in self.tensors() {
+            map.serialize_entry(tensor.name, &Rows { tensor, values })?;
+        }
         map.end()
     }
 }
 
-impl<'de, I: Input, const HIDDEN: usize, O: Head, A: Activation> Deserialize<'de>
-    for Mlp<I, HIDDEN, O, A>
-{
+impl<'de, I: Input, L: HiddenLayers, O: Head> Deserialize<'de> for Mlp<I, L, O> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(Tensors(PhantomData))
     }
@@ -74,7 +66,7 @@ impl<'de, M: Model> Visitor<'de> for Tensors<M> {
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a map of tensors:")?;
-        M::NETWORK.tensors().try_for_each(
+        M::SPEC.tensors().try_for_each(
             |Tensor {
                  name,
                  rows,
@@ -92,15 +84,11 @@ impl<'de, M: Model> Visitor<'de> for Tensors<M> {
                 return Err(T::Error::duplicate_field(tensor.name));
             }
             read.push(tensor.name);
-            let mut result = Ok(());
-            model.visit_mut(&mut |name, values| {
-                if name == tensor.name {
-                    result = map.next_value_seed(Rows { tensor, values });
-                }
-            });
-            result?;
+            if let Some((_, values)) = model.tensors_mut().find(|(other, _)| *other == tensor) {
+                map.next_value_seed(Rows { tensor, values })?;
+            }
         }
-        match M::NETWORK
+        match M::SPEC
             .tensors()
             .find(|tensor| !read.contains(&tensor.name))
         {
@@ -126,13 +114,13 @@ impl<M: Model> Visitor<'_> for Name<M> {
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the name of a tensor:")?;
-        M::NETWORK
+        M::SPEC
             .tensors()
             .try_for_each(|tensor| write!(f, " {}", tensor.name))
     }
 
     fn visit_str<E: de::Error>(self, name: &str) -> Result<Tensor, E> {
-        let tensor = M::NETWORK.tensors().find(|tensor| tensor.name == name);
+        let tensor = M::SPEC.tensors().find(|tensor| tensor.name == name);
         tensor.ok_or_else(|| E::invalid_value(Unexpected::Str(name), &self))
     }
 }

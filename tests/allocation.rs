@@ -15,8 +15,8 @@ use std::ops::ControlFlow;
 use fused_mlp::schedule::cosine;
 use fused_mlp::{
     AdamW, Backend, Corpus, Dataset, Dense, Error, Fit, Minibatch, Mlp, Momentum, NameModel,
-    Optimizer, Predictor, Regression, Relu, SeedableRng, Sgd, Softmax, Tokens, Trainer, Vocabulary,
-    Xoshiro256PlusPlus,
+    Optimizer, Predictor, Regression, Relu, SeedableRng, Sgd, Softmax, Tanh, Tokens, Trainer,
+    Vocabulary, Xoshiro256PlusPlus,
 };
 
 use support::repetitions;
@@ -114,7 +114,7 @@ fn training_a_name_model_allocates_nothing() {
 #[test]
 fn training_on_numbers_allocates_nothing() {
     let calls = repetitions(50);
-    type Curve = Mlp<Dense<8>, 64, Regression<1>, Relu>;
+    type Curve = Mlp<Dense<8>, Relu<64>, Regression<1>>;
     let inputs: Vec<[f32; 8]> = (0..200_u8).map(|i| [f32::from(i) / 200.0; 8]).collect();
     let targets: Vec<[f32; 1]> = inputs.iter().map(|x| [x[0] * x[1]]).collect();
     let data = Dataset::new(inputs, targets).unwrap();
@@ -201,11 +201,11 @@ fn the_smallest_and_an_odd_shape_allocate_nothing() {
     let calls = repetitions(50);
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
     for backend in Backend::available() {
-        let model = Mlp::<Tokens<2, 1, 1>, 1, Softmax<2>>::standard_normal(&mut rng);
+        let model = Mlp::<Tokens<2, 1, 1>, Tanh<1>, Softmax<2>>::standard_normal(&mut rng);
         let mut smallest = Trainer::new(model, Sgd::new(0.1))
             .unwrap()
             .with_backend(backend);
-        let model = Mlp::<Tokens<27, 8, 10>, 200, Softmax<256>>::fan_in_scaled(&mut rng);
+        let model = Mlp::<Tokens<27, 8, 10>, Tanh<200>, Softmax<256>>::fan_in_scaled(&mut rng);
         let mut odd = Trainer::new(model, Sgd::new(0.1))
             .unwrap()
             .with_backend(backend);

@@ -184,7 +184,9 @@ fn differences(found: &[f32], expected: &[f64]) -> Vec<f64> {
 
 fn parameters(model: &NameModel) -> Vec<f32> {
     let mut parameters = Vec::new();
-    model.visit(&mut |_, values| parameters.extend_from_slice(values));
+    for (_, values) in model.tensors() {
+        parameters.extend_from_slice(values);
+    }
     parameters
 }
 

@@ -10,11 +10,11 @@ mod support;
 use std::io::Write;
 use std::{env, io, thread};
 
-use fused_mlp::architecture::Activation;
+use fused_mlp::model::HiddenLayers;
 use fused_mlp::{
     AdamW, Backend, Binary, Corpus, Dataset, Dense, Error, Huber, Minibatch, Mlp, Model, Momentum,
-    NameModel, Optimizer, Predictor, Regression, Relu, SeedableRng, Sgd, Softmax, Tokens, Trainer,
-    Vocabulary, Xoshiro256PlusPlus, math,
+    NameModel, Optimizer, Predictor, Regression, Relu, SeedableRng, Sgd, Softmax, Tanh, Tokens,
+    Trainer, Vocabulary, Xoshiro256PlusPlus, math,
 };
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
@@ -85,11 +85,11 @@ impl Run {
 
 fn sha256(model: &NameModel) -> String {
     let mut hash = Sha256::new();
-    model.visit(&mut |_, values| {
+    for (_, values) in model.tensors() {
         for value in values {
             hash.update(value.to_le_bytes());
         }
-    });
+    }
     let digest = hash.finalize();
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -232,8 +232,8 @@ impl Outcome {
     }
 }
 
-fn outcome<I: RandomInput, const HIDDEN: usize, O: RandomHead, A: Activation>(
-    case: &Case<I, HIDDEN, O, A>,
+fn outcome<I: RandomInput, L: HiddenLayers, O: RandomHead>(
+    case: &Case<I, L, O>,
     backend: Backend,
 ) -> Outcome {
     let Case {

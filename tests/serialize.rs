@@ -6,10 +6,10 @@
 
 mod support;
 
-use fused_mlp::architecture::{Activation, Head, Input};
+use fused_mlp::model::{Head, HiddenLayers, Input};
 use fused_mlp::{
     AdamW, Binary, Dense, Mlp, Model, Momentum, NameModel, Optimizer, Regression, Relu, Sgd,
-    Softmax, Tokens, Vocabulary,
+    Softmax, Tanh, Tokens, Vocabulary,
 };
 use proptest::prelude::*;
 use serde_json::{Value, from_value, json, to_value};
@@ -25,18 +25,20 @@ fn finite() -> impl Strategy<Value = f32> {
 fn filled<M: Model>(numbers: &[f32]) -> M {
     let mut model = M::zeroed();
     let mut numbers = numbers.iter().copied().cycle();
-    model.visit_mut(&mut |_, values| values.fill_with(|| numbers.next().unwrap()));
+    for (_, values) in model.tensors_mut() {
+        values.fill_with(|| numbers.next().unwrap());
+    }
     model
 }
 
-fn comes_back<I: Input, const HIDDEN: usize, O: Head, A: Activation>(numbers: &[f32]) {
-    let model: Mlp<I, HIDDEN, O, A> = filled(numbers);
+fn comes_back<I: Input, L: HiddenLayers, O: Head>(numbers: &[f32]) {
+    let model: Mlp<I, L, O> = filled(numbers);
     let text = serde_json::to_string(&model).unwrap();
-    let back: Mlp<I, HIDDEN, O, A> = serde_json::from_str(&text).unwrap();
+    let back: Mlp<I, L, O> = serde_json::from_str(&text).unwrap();
     assert_eq!(bits_of(&model), bits_of(&back));
 
     // Another order of the tensors: `Value` sorts its keys.
-    let back: Mlp<I, HIDDEN, O, A> = from_value(serde_json::from_str(&text).unwrap()).unwrap();
+    let back: Mlp<I, L, O> = from_value(serde_json::from_str(&text).unwrap()).unwrap();
     assert_eq!(bits_of(&model), bits_of(&back));
 }
 
@@ -45,10 +47,10 @@ proptest! {
 
     #[test]
     fn a_model_comes_back_with_its_bits(numbers in prop::collection::vec(finite(), 1..300)) {
-        comes_back::<Tokens<27, 3, 2>, 10, Softmax<27>, fused_mlp::Tanh>(&numbers);
-        comes_back::<Tokens<5, 1, 17>, 3, Regression<2>, Relu>(&numbers);
-        comes_back::<Dense<1>, 1, Binary, Relu>(&numbers);
-        comes_back::<Dense<19>, 33, Regression<18>, fused_mlp::Tanh>(&numbers);
+        comes_back::<Tokens<27, 3, 2>, Tanh<10>, Softmax<27>>(&numbers);
+        comes_back::<Tokens<5, 1, 17>, (Relu<3>, Tanh<17>, Relu<2>), Regression<2>>(&numbers);
+        comes_back::<Dense<1>, Relu<1>, Binary>(&numbers);
+        comes_back::<Dense<19>, (Tanh<33>, Tanh<7>), Regression<18>>(&numbers);
     }
 
     #[test]
@@ -73,7 +75,7 @@ proptest! {
     }
 }
 
-type Small = Mlp<Tokens<3, 2, 1>, 2, Softmax<3>>;
+type Small = Mlp<Tokens<3, 2, 1>, Tanh<2>, Softmax<3>>;
 
 /// What a [`Small`] with the parameters 0, 1, 2, … looks like, written by hand.
 fn small() -> Value {

@@ -31,7 +31,9 @@ pub(crate) trait Plain: 'static {
 /// All tensors of a model in storage order, row-major.
 pub(crate) fn tensors_of(model: &impl Model) -> Vec<Vec<f32>> {
     let mut tensors = Vec::new();
-    model.visit(&mut |_, values| tensors.push(values.to_vec()));
+    for (_, values) in model.tensors() {
+        tensors.push(values.to_vec());
+    }
     tensors
 }
 
@@ -39,10 +41,10 @@ pub(crate) fn tensors_of(model: &impl Model) -> Vec<Vec<f32>> {
 fn model_of(tensors: [&[f32]; 5]) -> NameModel {
     let mut model = NameModel::zeroed();
     let mut tensors = tensors.into_iter();
-    model.visit_mut(&mut |_, values| {
+    for (_, values) in model.tensors_mut() {
         if let Some(tensor) = tensors.next() {
             values.copy_from_slice(tensor);
         }
-    });
+    }
     model
 }

@@ -106,7 +106,9 @@ impl Task {
         let train = train.windows(&Vocabulary::lowercase())?;
         let mut generator = Generator::manual_seed(SEED);
         let mut initial = NameModel::zeroed();
-        initial.visit_mut(&mut |_, values| generator.randn(values, NormalPath::Simd));
+        for (_, values) in initial.tensors_mut() {
+            generator.randn(values, NormalPath::Simd);
+        }
         let batches = Batches::new(Generator::manual_seed(SEED), train.len());
         Ok(Self {
             source,
@@ -171,8 +173,9 @@ impl Task {
     /// The same for the peers.
     pub(crate) fn peer_data(&self) -> PeerData {
         let mut initial = Vec::new();
-        self.initial
-            .visit(&mut |_, values| initial.extend_from_slice(values));
+        for (_, values) in self.initial.tensors() {
+            initial.extend_from_slice(values);
+        }
         PeerData {
             name: SHAPE,
             widths: [VOCAB, CONTEXT, EMBED, HIDDEN],

@@ -10,7 +10,7 @@ use std::time::Duration;
 use fused_mlp::random::StandardNormal;
 use fused_mlp::{
     Backend, Dense, ExampleOf, Mlp, Model, PredictionOf, Predictor, Regression, SeedableRng, Sgd,
-    TargetOf, Trainer, Xoshiro256PlusPlus,
+    Tanh, TargetOf, Trainer, Xoshiro256PlusPlus,
 };
 
 use super::Section;
@@ -109,7 +109,7 @@ fn dense<const FEATURES: usize, const HIDDEN: usize, const OUTPUTS: usize>(
 ) -> Vec<Subject> {
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
     let mut normal = StandardNormal::default();
-    let model = Mlp::<Dense<FEATURES>, HIDDEN, Regression<OUTPUTS>>::fan_in_scaled(&mut rng);
+    let model = Mlp::<Dense<FEATURES>, Tanh<HIDDEN>, Regression<OUTPUTS>>::fan_in_scaled(&mut rng);
     let mut draw = || normal.sample(&mut rng);
     let example = |_| {
         (

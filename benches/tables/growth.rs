@@ -1,6 +1,6 @@
 //! What a multiply-add costs as the model and the batch grow.
 
-use fused_mlp::{Backend, Mlp, SeedableRng, Softmax, Tokens, Xoshiro256PlusPlus};
+use fused_mlp::{Backend, Mlp, SeedableRng, Softmax, Tanh, Tokens, Xoshiro256PlusPlus};
 
 use super::{Repeat, Section};
 use crate::support::effort::Effort;
@@ -56,7 +56,7 @@ const fn shape<const HIDDEN: usize, const EMBED: usize>(name: &'static str, batc
 
 fn start<const HIDDEN: usize, const EMBED: usize>(backend: Backend, batch: usize) -> Repeat {
     type Model<const HIDDEN: usize, const EMBED: usize> =
-        Mlp<Tokens<VOCAB, CONTEXT, EMBED>, HIDDEN, Softmax<VOCAB>>;
+        Mlp<Tokens<VOCAB, CONTEXT, EMBED>, Tanh<HIDDEN>, Softmax<VOCAB>>;
     // Only when it is run: a dozen models of which one may be asked for.
     let mut training = None;
     Box::new(move |steps| {

@@ -59,7 +59,7 @@ pub(crate) fn works(backend: Backend) -> Vec<Work> {
         let mut probe = Probe::<NameModel>::new();
         Work {
             name: kebab_case(&format!("{part:?}")),
-            multiply_adds: part.multiply_adds(NameModel::NETWORK),
+            multiply_adds: part.multiply_adds::<NameModel>(),
             is_within: part == Part::Tanh,
             turn: SLICE,
             run: Box::new(move |steps| time(|| probe.run(backend, part, steps))),

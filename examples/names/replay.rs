@@ -70,16 +70,18 @@ impl Recipe {
         match self {
             Self::Torch => {
                 let mut generator = torch::Generator::manual_seed(seed);
-                model.visit_mut(&mut |_, values| generator.randn(values, torch::NormalPath::Simd));
+                for (_, values) in model.tensors_mut() {
+                    generator.randn(values, torch::NormalPath::Simd);
+                }
             }
             Self::Jax | Self::JaxPartitionable => {
                 let [_, subkeys @ ..] = self.key(seed).split::<6>();
                 let mut subkeys = subkeys.into_iter();
-                model.visit_mut(&mut |_, values| {
+                for (_, values) in model.tensors_mut() {
                     if let Some(subkey) = subkeys.next() {
                         subkey.normal(values);
                     }
-                });
+                }
             }
         }
         model

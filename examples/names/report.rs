@@ -172,7 +172,9 @@ pub(crate) fn json(
 /// The digest of all parameters as little-endian f32: C, W1, b1, W2, b2, each row-major.
 fn parameters_sha256(model: &NameModel) -> String {
     let mut bytes = Vec::new();
-    model.visit(&mut |_, values| bytes.extend(values.iter().flat_map(|value| value.to_le_bytes())));
+    for (_, values) in model.tensors() {
+        bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+    }
     sha256(&bytes)
 }
 

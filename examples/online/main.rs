@@ -16,11 +16,11 @@ use std::time::{Duration, Instant};
 
 use fused_mlp::random::StandardNormal;
 use fused_mlp::{
-    AdamW, Dense, Mlp, Predictor, Regression, SeedableRng, Trainer, Xoshiro256PlusPlus,
+    AdamW, Dense, Mlp, Predictor, Regression, SeedableRng, Tanh, Trainer, Xoshiro256PlusPlus,
 };
 use plot::{Axis, BLUE, ORANGE};
 
-type Model = Mlp<Dense<2>, 24, Regression<1>>;
+type Model = Mlp<Dense<2>, Tanh<24>, Regression<1>>;
 
 const EVENTS: usize = 40_000;
 /// The event at which the law changes.

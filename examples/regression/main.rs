@@ -17,15 +17,15 @@ mod plot;
 
 use std::error::Error;
 
-use fused_mlp::architecture::RegressionLoss;
+use fused_mlp::model::RegressionLoss;
 use fused_mlp::random::StandardNormal;
 use fused_mlp::{
-    AdamW, Dense, Huber, Mlp, Predictor, Regression, Rng, SeedableRng, SquaredError, Trainer,
+    AdamW, Dense, Huber, Mlp, Predictor, Regression, Rng, SeedableRng, SquaredError, Tanh, Trainer,
     Xoshiro256PlusPlus,
 };
 use plot::{Axis, BLUE, GREY, ORANGE};
 
-type Model<L> = Mlp<Dense<1>, 32, Regression<1, L>>;
+type Model<L> = Mlp<Dense<1>, Tanh<32>, Regression<1, L>>;
 
 const READINGS: usize = 300;
 const STEPS: u32 = 4_000;

@@ -41,11 +41,11 @@ pub(crate) fn train_one(
         }
     }
     let mut parameters = 0;
-    trainer.model().visit(&mut |_, values| {
+    for (_, values) in trainer.model().tensors() {
         for value in values {
             parameters = mix(parameters, value.to_bits().into());
         }
-    });
+    }
     Ok(Outcome { best, parameters })
 }
 

@@ -2,7 +2,7 @@
 //! after each step, predictions, and errors.
 #![no_main]
 
-use fused_mlp::architecture::{Activation, Head, Input};
+use fused_mlp::model::{HiddenLayers, Head, Input};
 use fused_mlp::random::StandardNormal;
 use fused_mlp::{
     Backend, Binary, Dense, Error, Huber, Mlp, Model, Regression, Relu, SeedableRng, Sgd, Softmax,
@@ -102,7 +102,7 @@ fn run<I: Input<Example: Draw>, const HIDDEN: usize, O: Head<Target: Draw>, A: A
     classes: usize,
     data: &mut Unstructured<'_>,
 ) -> Result<()> {
-    let model = draw_model::<Mlp<I, HIDDEN, O, A>>(data)?;
+    let model = draw_model::<Mlp<I, L, O>>(data)?;
     let rate = draw_number(data)?;
     let batches = data.int_in_range(1..=3)?;
     let mut steps = Vec::new();
@@ -191,8 +191,10 @@ fn draw_model<M: Model>(data: &mut Unstructured<'_>) -> Result<M> {
         replaced.push((data.arbitrary::<u16>()?, draw_number(data)?));
     }
     let mut model = M::zeroed();
-    model.visit_mut(&mut |_, values| values.fill_with(|| scale * normal.sample(&mut rng)));
-    model.visit_mut(&mut |_, values| {
+    for (_, values) in model.tensors_mut() {
+        values.fill_with(|| scale * normal.sample(&mut rng));
+    }
+    for (_, values) in model.tensors_mut() {
         for &(place, number) in &replaced {
             let place = usize::from(place) % values.len();
             // In the smallest tensors as in the largest, but not in each of them.
@@ -200,7 +202,7 @@ fn draw_model<M: Model>(data: &mut Unstructured<'_>) -> Result<M> {
                 values[place] = number;
             }
         }
-    });
+    }
     Ok(model)
 }
 
@@ -231,6 +233,8 @@ impl PartialEq for Bits {
 
 fn bits_of(model: &impl Model) -> Vec<Bits> {
     let mut all = Vec::new();
-    model.visit(&mut |_, values| all.extend(values.iter().copied().map(Bits)));
+    for (_, values) in model.tensors() {
+        all.extend(values.iter().copied().map(Bits));
+    }
     all
 }

@@ -7,11 +7,12 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
 
 use super::*;
-use crate::architecture::{Binary, Dense, Huber, Regression, Relu, Softmax, Tokens};
-use crate::mlp::{Mlp, NameModel};
-use crate::network::{Inputs, Targets};
-use crate::optimizer::{AdamW, Momentum, Sgd};
+use crate::model::{
+    Binary, Dense, Huber, Inputs, Mlp, NameModel, Regression, Relu, Softmax, Tanh, Targets, Tensor,
+    Tokens,
+};
 use crate::random::{StandardNormal, below};
+use crate::training::{AdamW, Momentum};
 
 const OPTIMIZERS: [Optimizer; 4] = [
     Optimizer::Sgd(Sgd::new(0.01)),
@@ -31,7 +32,7 @@ const DECAYING: Momentum = Momentum {
     ..Momentum::new(0.01, 0.9)
 };
 
-/// Flat data of as many examples as a batch has, for any network.
+/// Flat data of as many examples as a batch has, for any model.
 struct Data {
     tokens: Vec<u8>,
     features: Vec<f32>,
@@ -40,30 +41,30 @@ struct Data {
 }
 
 impl Data {
-    fn draw(rng: &mut Xoshiro256PlusPlus, network: Network, examples: usize) -> Self {
-        let width = examples * network.input_width();
+    fn draw(rng: &mut Xoshiro256PlusPlus, spec: ModelSpec, examples: usize) -> Self {
+        let width = examples * spec.input.example_len();
         Self {
-            tokens: bytes(rng, width, network.vocabulary()),
+            tokens: bytes(rng, width, spec.input.vocabulary()),
             features: numbers(rng, width),
-            classes: bytes(rng, examples, network.classes()),
-            values: numbers(rng, examples * network.outputs),
+            classes: bytes(rng, examples, spec.head.classes()),
+            values: numbers(rng, examples * spec.head.outputs),
         }
     }
 
     /// The first of the examples.
-    fn batch(&self, network: Network, examples: usize) -> Batch<'_> {
-        let inputs = match network.vocabulary() {
+    fn batch(&self, spec: ModelSpec, examples: usize) -> Batch<'_> {
+        let inputs = match spec.input.vocabulary() {
             0 => Inputs::Features(&self.features),
             _ => Inputs::Tokens(&self.tokens),
         };
-        let targets = match network.classes() {
+        let targets = match spec.head.classes() {
             0 => Targets::Values(&self.values),
             _ => Targets::Classes(&self.classes),
         };
         Batch {
             len: examples,
-            inputs: inputs.slice(network, 0, examples),
-            targets: targets.slice(network, 0, examples),
+            inputs: inputs.slice(spec, 0, examples),
+            targets: targets.slice(spec, 0, examples),
         }
     }
 }
@@ -82,11 +83,11 @@ fn numbers(rng: &mut Xoshiro256PlusPlus, len: usize) -> Vec<f32> {
 }
 
 /// The first float of a buffer that belongs to no tensor and is not zero.
-fn stray(network: Network, buffer: &Buffer) -> Option<(usize, f32)> {
+fn stray(spec: ModelSpec, buffer: &Buffer) -> Option<(usize, f32)> {
     let mut is_padding = vec![true; buffer.floats().len()];
-    for tensor in network.tensors() {
-        for row in 0..tensor.rows {
-            is_padding[tensor.row(row)].fill(false);
+    for padded in padded_tensors(spec) {
+        for row in 0..padded.tensor.rows {
+            is_padding[padded.row(row)].fill(false);
         }
     }
     let floats = buffer.floats().iter().copied().enumerate();
@@ -107,20 +108,20 @@ macro_rules! padding_stays_zero {
                 optimizer in prop::sample::select(&OPTIMIZERS),
                 clipping in prop::option::of(0.1..10.0_f32),
             ) {
-                let network = <$model>::NETWORK;
+                let spec = <$model>::SPEC;
                 for backend in Backend::available() {
                     let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
                     let model = <$model>::fan_in_scaled(&mut rng);
                     let mut engine = Engine::new(&model, backend).unwrap();
                     engine.set_moments(&vec![<$model>::zeroed(); optimizer.moments()]);
                     for step in 0..6 {
-                        let data = Data::draw(&mut rng, network, examples);
+                        let data = Data::draw(&mut rng, spec, examples);
                         let (path, examples) = [(Path::Batch, examples), (Path::Example, 1)][step % 2];
-                        let batch = data.batch(network, examples);
+                        let batch = data.batch(spec, examples);
                         engine.step::<$model>(batch, path, optimizer, clipping, step as u64).unwrap();
                         let kept = &engine.moments[..optimizer.moments()];
                         for buffer in [&engine.parameters, &engine.gradients].into_iter().chain(kept) {
-                            prop_assert_eq!(stray(network, buffer), None, "step {} on {}", step, backend);
+                            prop_assert_eq!(stray(spec, buffer), None, "step {} on {}", step, backend);
                         }
                     }
                 }
@@ -133,27 +134,29 @@ mod padding_stays_zero {
     use super::*;
     padding_stays_zero! {
         of_the_name_model: NameModel;
-        of_one_neuron: Mlp<Tokens<2, 1, 1>, 1, Softmax<2>>;
-        of_seven_neurons: Mlp<Tokens<5, 2, 3>, 7, Softmax<5>>;
-        of_numbers_to_numbers: Mlp<Dense<17>, 7, Regression<19>>;
-        of_numbers_to_yes_or_no: Mlp<Dense<6>, 33, Binary>;
-        of_tokens_to_numbers: Mlp<Tokens<9, 2, 3>, 17, Regression<3, Huber>, Relu>;
-        without_any: Mlp<Dense<16>, 32, Softmax<16>, Relu>;
+        of_one_neuron: Mlp<Tokens<2, 1, 1>, Tanh<1>, Softmax<2>>;
+        of_seven_neurons: Mlp<Tokens<5, 2, 3>, Tanh<7>, Softmax<5>>;
+        of_numbers_to_numbers: Mlp<Dense<17>, Tanh<7>, Regression<19>>;
+        of_numbers_to_yes_or_no: Mlp<Dense<6>, Tanh<33>, Binary>;
+        of_tokens_to_numbers: Mlp<Tokens<9, 2, 3>, Relu<17>, Regression<3, Huber>>;
+        without_any: Mlp<Dense<16>, Relu<32>, Softmax<16>>;
+        of_two_layers: Mlp<Tokens<9, 2, 3>, (Tanh<17>, Relu<5>), Softmax<4>>;
+        of_four_layers: Mlp<Dense<3>, (Relu<1>, Tanh<33>, Tanh<16>, Relu<20>), Regression<2>>;
     }
 }
 
 #[test]
 fn a_stray_number_is_found() {
     // What the property rests on: all floats outside the tensors are looked at, and only these.
-    let network = NameModel::NETWORK;
-    let vectors = network.parameter_vectors();
+    let spec = NameModel::SPEC;
+    let vectors = spec.parameter_vectors();
     let mut padding = 0;
     for place in 0..vectors * LANES {
         let mut buffer = Buffer::zeroed(vectors);
         buffer.floats_mut()[place] = 1.0;
-        padding += usize::from(stray(network, &buffer) == Some((place, 1.0)));
+        padding += usize::from(stray(spec, &buffer) == Some((place, 1.0)));
     }
-    let parameters: usize = network.tensors().map(|t| t.rows * t.columns).sum();
+    let parameters: usize = spec.tensors().map(Tensor::len).sum();
     assert_eq!(parameters, 3_481);
     assert_eq!(padding, vectors * LANES - parameters);
 }

@@ -2,39 +2,51 @@
 //!
 //! Lanes run over examples. A batch is taken in chunks of [`CHUNK`] examples, and activations are stored
 //! `[feature][example]`, so that a row of one feature is two vectors: no padding inside, no sums across lanes, and a
-//! softmax that works down columns. Gradients of the weights sum over examples; for them the gradients of the outputs and
-//! of the neurons are transposed to lanes over features. Besides these only the inputs are transposed, and for an embedding
-//! their gradient, both of them narrow.
+//! softmax that works down columns. Gradients of weights sum over examples; for them the gradients of each layer's outputs
+//! are transposed to lanes over features. Besides these only the inputs are transposed, and for an embedding their gradient,
+//! both of them narrow.
 //!
 //! The chunks add to one set of gradients in their order, so the working storage does not grow with the batch, and a
 //! gradient is one sequence of multiply-adds over all examples of the batch. With the last chunk a gradient is complete, and
-//! what it becomes is stored: see [`Finish`]. Lanes beyond the last example compute on zeros, up to the outputs, whose
-//! gradient is set to zero in them.
+//! is used: see [`GradientUse`]. Lanes beyond the last example compute on zeros, up to the outputs, whose gradient is set to
+//! zero in them.
 
-use super::chunk::{CHUNK, HALVES, PANEL, Workspace};
+use core::marker::PhantomData;
+use core::mem::take;
+
+use super::chunk::{CHUNK, PANEL, VECTORS, Workspace, activation_vectors, pairs, pairs_mut};
 use super::contract::Out;
+use super::dense::{Forward, InputGradient, WeightGradient, product};
 use super::embedding::{gather, scatter};
-use super::finish::Finish;
+use super::gradient_use::GradientUse;
 use super::heads::loss;
-use super::products::{DHidden, DX, Gradients, Hidden, Layers, OuterProducts, OutputsOf};
-use super::shape::{Count, Features, Neurons, Shape, Shaped, ShapedKernel};
+use super::shape::{Shape, Shaped, ShapedKernel, run_layer};
 use super::transpose::{add_sums, transpose};
-use crate::network::{Batch, Inputs, Network};
+use crate::model::{Batch, Inputs, Layer, LayerInput, ModelSpec, Pass};
 use crate::simd::{Backend, Kernel, LANES, Pair, Simd};
 
-/// The mean loss of a batch that was checked against the network, and its gradients if they are wanted.
+/// The mean loss of a batch that was checked against the model, and with [`Backward`] its gradients.
 pub(crate) struct BatchStep<'a> {
     pub(crate) parameters: &'a [[f32; LANES]],
     pub(crate) batch: Batch<'a>,
-    pub(crate) wanted: Option<Wanted<'a>>,
+    pub(crate) backward: Option<Backward<'a>>,
     pub(crate) workspace: &'a mut Workspace,
 }
 
-/// The derivative of the loss with respect to every parameter, or what it becomes.
-pub(crate) struct Wanted<'a> {
+/// The derivative of the loss with respect to every parameter, and what it is used for.
+pub(crate) struct Backward<'a> {
     /// Overwritten.
     pub(crate) gradients: &'a mut [[f32; LANES]],
-    pub(crate) finish: Finish,
+    pub(crate) gradient_use: GradientUse,
+}
+
+/// A chunk's position in its batch.
+#[derive(Clone, Copy)]
+struct ChunkPosition {
+    /// Whether its gradients are written, and not added to earlier ones.
+    is_first: bool,
+    /// What the sums of gradients are used for: stored, before the last chunk.
+    gradient_use: GradientUse,
 }
 
 impl ShapedKernel for BatchStep<'_> {
@@ -46,11 +58,10 @@ impl ShapedKernel for BatchStep<'_> {
         let Self {
             parameters,
             batch,
-            mut wanted,
+            mut backward,
             workspace,
         } = self;
-        let network = shape.get();
-        let layers = Layers::of(shape, parameters);
+        let spec = shape.get();
         #[expect(
             clippy::cast_precision_loss,
             reason = "a batch of 2²⁴ examples may round"
@@ -59,18 +70,30 @@ impl ShapedKernel for BatchStep<'_> {
         let mut total = 0.0_f64;
         for start in (0..batch.len).step_by(CHUNK) {
             let examples = CHUNK.min(batch.len - start);
-            let inputs = batch.inputs.slice(network, start, examples);
-            let targets = batch.targets.slice(network, start, examples);
-            forward(simd, layers, inputs, examples, workspace);
-            let outputs = workspace.outputs.vectors_mut();
-            total += loss(simd, network, targets, examples, scale, outputs);
-            if let Some(Wanted { gradients, finish }) = &mut wanted {
+            let inputs = batch.inputs.slice(spec, start, examples);
+            let targets = batch.targets.slice(spec, start, examples);
+            let outputs = forward(simd, shape, parameters, inputs, examples, workspace);
+            total += loss(simd, spec.head, targets, examples, scale, outputs);
+            if let Some(Backward {
+                gradients,
+                gradient_use,
+            }) = &mut backward
+            {
                 let is_last = start + examples == batch.len;
-                let place = Place {
+                let position = ChunkPosition {
                     is_first: start == 0,
-                    finish: if is_last { *finish } else { Finish::Gradient },
+                    gradient_use: if is_last {
+                        *gradient_use
+                    } else {
+                        GradientUse::Store
+                    },
                 };
-                backward(simd, layers, inputs, examples, place, workspace, gradients);
+                let chunk = Chunk {
+                    inputs,
+                    examples,
+                    position,
+                };
+                chunk.backward(simd, shape, parameters, workspace, gradients);
             }
         }
         #[expect(
@@ -82,7 +105,7 @@ impl ShapedKernel for BatchStep<'_> {
         mean
     }
 
-    fn run_any(self, backend: Backend, shape: Network) -> f32 {
+    fn run_any(self, backend: Backend, shape: ModelSpec) -> f32 {
         backend.run_general(Shaped {
             kernel: self,
             shape,
@@ -90,234 +113,274 @@ impl ShapedKernel for BatchStep<'_> {
     }
 }
 
-/// The outputs of a chunk:
-///
-/// ```text
-/// z = b1 + W1ᵀ·x     h = activation(z)     outputs = b2 + W2ᵀ·h
-/// ```
+/// The outputs of a chunk, `[output][example]`.
 #[inline(always)]
-fn forward<S: Simd, N: Shape>(
+fn forward<'a, S: Simd, N: Shape>(
     simd: S,
-    layers: Layers<'_, N>,
+    shape: N,
+    parameters: &[[f32; LANES]],
     inputs: Inputs<'_>,
     examples: usize,
-    workspace: &mut Workspace,
-) {
-    let halves = examples.div_ceil(LANES);
-    let Workspace {
-        x,
-        hidden,
-        outputs,
-        columns,
-        ..
-    } = workspace;
+    workspace: &'a mut Workspace,
+) -> &'a mut [[f32; LANES]] {
+    let input = shape.get().input;
+    let (embedding, parameters) = parameters.split_at(input.embedding_vectors());
+    let activations = workspace.activations.vectors_mut();
     gather(
         simd,
-        layers.shape.get(),
+        input,
         inputs,
         examples,
-        layers.embedding,
-        columns.pairs_mut(),
-        x.pairs_mut(),
-    );
-    product::<S, N, _>(
-        simd,
-        Hidden {
-            layers,
-            halves,
-            x: x.pairs(),
-            hidden: hidden.vectors_mut(),
-        },
-    );
-    product::<S, N, _>(
-        simd,
-        OutputsOf {
-            layers,
-            halves,
-            hidden: hidden.pairs(),
-            outputs: outputs.vectors_mut(),
-        },
-    );
-}
-
-/// Runs a product: inlined, for 2 % of a step where the shape is known and a tenth where it is not; but as a function of its own
-/// in the form for all shapes of a debug build, whose checks would otherwise cost registers in the midst of a tile, and a third
-/// of the step.
-#[inline(always)]
-fn product<S: Simd, N: Shape, K: Kernel>(simd: S, kernel: K) -> K::Output {
-    if N::FIXED.is_none() && cfg!(debug_assertions) {
-        simd.call(kernel)
-    } else {
-        kernel.run(simd)
-    }
-}
-
-/// A chunk's place in its batch.
-#[derive(Clone, Copy)]
-struct Place {
-    /// Whether its gradients are written, and not added to earlier ones.
-    is_first: bool,
-    /// What the sums of gradients then become: themselves, before the last chunk.
-    finish: Finish,
-}
-
-/// From the gradient of the outputs to those of all parameters, added to `gradients`, and after the last chunk to what they
-/// become:
-///
-/// ```text
-/// d_W2 = Σ_b h_b ⊗ d_outputs_b     d_z = (W2·d_outputs) ∘ activation'(z)     d_W1 = Σ_b x_b ⊗ d_z_b     d_x = W1·d_z
-/// ```
-#[inline(always)]
-fn backward<S: Simd, N: Shape>(
-    simd: S,
-    layers: Layers<'_, N>,
-    inputs: Inputs<'_>,
-    examples: usize,
-    place: Place,
-    workspace: &mut Workspace,
-    gradients: &mut [[f32; LANES]],
-) {
-    let shape = layers.shape;
-    let network = shape.get();
-    let halves = examples.div_ceil(LANES);
-    let Gradients {
-        d_embedding,
-        d_w1,
-        d_b1,
-        d_w2,
-        d_b2,
-    } = Gradients::of(network, gradients);
-    if place.is_first {
-        // One by one, each of a length that is known for a known shape: a few stores then, and no call.
-        d_embedding.as_flattened_mut().fill(0.0);
-        d_b1.as_flattened_mut().fill(0.0);
-        d_b2.as_flattened_mut().fill(0.0);
-    }
-    let Workspace {
-        x,
-        hidden,
-        outputs,
-        columns,
         embedding,
-    } = workspace;
-    let columns = columns.pairs_mut();
-    let mut chunk = Chunk {
-        examples,
-        place,
-        columns,
+        workspace.columns.pairs_mut(),
+        pairs_mut(&mut activations[..activation_vectors(input.width())]),
+    );
+    let mut pass = ForwardPass {
+        simd,
+        shape: PhantomData::<N>,
+        vectors: examples.div_ceil(LANES),
+        parameters,
+        activations,
     };
+    shape.forward(&mut pass);
+    pass.activations
+}
 
-    chunk.layer_gradient::<S, N, _>(
-        simd,
-        Neurons(shape),
-        hidden.pairs(),
-        outputs.pairs(),
-        LayerGradient {
-            weights: d_w2,
-            bias: d_b2,
-            parameters: layers.second,
-        },
-    );
-    product::<S, N, _>(
-        simd,
-        DHidden {
-            layers,
-            halves,
-            d_outputs: outputs.pairs(),
-            hidden: hidden.vectors_mut(),
-        },
-    );
-    chunk.layer_gradient::<S, N, _>(
-        simd,
-        Features(shape),
-        x.pairs(),
-        hidden.pairs(),
-        LayerGradient {
-            weights: d_w1,
-            bias: d_b1,
-            parameters: layers.first,
-        },
-    );
+/// A chunk on its way from the input to the outputs.
+struct ForwardPass<'p, 'a, S, N> {
+    simd: S,
+    shape: PhantomData<N>,
+    /// Vectors of a row that have examples.
+    vectors: usize,
+    /// Of the layers to come.
+    parameters: &'p [[f32; LANES]],
+    /// From the inputs of the next layer on.
+    activations: &'a mut [[f32; LANES]],
+}
 
-    if let Inputs::Tokens(tokens) = inputs {
-        product::<S, N, _>(
-            simd,
-            DX {
-                layers,
-                halves,
-                d_z: hidden.pairs(),
-                d_x: x.vectors_mut(),
-            },
-        );
-        scatter(
-            simd,
-            network,
-            tokens,
-            x.pairs(),
-            chunk.columns,
-            d_embedding,
-            &mut embedding.vectors_mut()[..network.embedding_vectors()],
-        );
-        place.finish.replace(simd, layers.embedding, d_embedding);
+impl<S: Simd, N: Shape> Pass for ForwardPass<'_, '_, S, N> {
+    #[inline(always)]
+    fn layer<L: Layer>(&mut self, layer: L) {
+        let spec = layer.get();
+        let (parameters, later) = self.parameters.split_at(spec.vectors());
+        let (inputs, outputs) =
+            take(&mut self.activations).split_at_mut(activation_vectors(spec.inputs));
+        let forward = Forward {
+            layer,
+            vectors: self.vectors,
+            parameters,
+            inputs: pairs(inputs),
+            outputs: &mut outputs[..activation_vectors(spec.outputs)],
+        };
+        if const { N::INLINES_LAYERS } {
+            product::<S, L, _>(self.simd, forward);
+        } else {
+            self.simd.call(forward);
+        }
+        self.parameters = later;
+        self.activations = outputs;
     }
 }
 
-/// Where the gradients of a layer's parameters go.
-struct LayerGradient<'a> {
-    weights: &'a mut [[f32; LANES]],
-    bias: &'a mut [[f32; LANES]],
-    /// The weights, then the bias.
-    parameters: &'a [[f32; LANES]],
-}
-
-/// A chunk, for the gradients of weights.
+/// A chunk whose activations are known, and the gradient of its outputs.
 struct Chunk<'a> {
+    inputs: Inputs<'a>,
     examples: usize,
-    place: Place,
-    /// Room for a panel of the gradient of outputs or neurons, transposed.
-    columns: &'a mut [Pair],
+    position: ChunkPosition,
 }
 
 impl Chunk<'_> {
-    /// The gradient of a layer's weights and biases, from its inputs `a[row][example]` and the gradient `d[column][example]`
-    /// of its sums, panel after panel: what is transposed is used at once, while it is in the cache.
+    /// From the gradient of the outputs to those of all parameters, added to `gradients` or written there, and after the last
+    /// chunk used.
     #[inline(always)]
-    fn layer_gradient<S: Simd, N: Shape, R: Count>(
-        &mut self,
+    fn backward<S: Simd, N: Shape>(
+        &self,
         simd: S,
-        rows: R,
-        a: &[Pair],
-        d: &[Pair],
-        LayerGradient {
-            weights,
-            bias,
-            parameters,
-        }: LayerGradient<'_>,
+        shape: N,
+        parameters: &[[f32; LANES]],
+        workspace: &mut Workspace,
+        gradients: &mut [[f32; LANES]],
     ) {
-        let stride = bias.len();
-        for panel in 0..stride.div_ceil(HALVES) {
-            let cols = HALVES.min(stride - panel * HALVES);
-            let halves = self.examples.div_ceil(LANES);
-            let sums = transpose(simd, &d[panel * PANEL..], halves, self.columns);
-            add_sums(simd, sums, &mut bias[panel * HALVES..][..cols]);
-            product::<S, N, _>(
+        let spec = shape.get();
+        let Workspace {
+            activations,
+            columns,
+            embedding: scratch,
+        } = workspace;
+        let table_vectors = spec.input.embedding_vectors();
+        let (table, parameters) = parameters[..spec.used_vectors].split_at(table_vectors);
+        let (d_table, d_layers) = gradients[..spec.used_vectors].split_at_mut(table_vectors);
+        let mut pass = BackwardPass {
+            simd,
+            shape: PhantomData::<N>,
+            examples: self.examples,
+            position: self.position,
+            parameters,
+            gradients: d_layers,
+            activations: activations.vectors_mut(),
+            columns: columns.pairs_mut(),
+        };
+        shape.backward(&mut pass);
+        if let Inputs::Tokens(tokens) = self.inputs {
+            if self.position.is_first {
+                d_table.as_flattened_mut().fill(0.0);
+            }
+            let BackwardPass {
+                activations: d_x,
+                columns,
+                ..
+            } = pass;
+            let second = &mut scratch.vectors_mut()[..table_vectors];
+            scatter(
                 simd,
-                OuterProducts {
-                    rows,
-                    a,
-                    d: &self.columns[..self.examples],
-                    is_first: self.place.is_first,
-                    finish: self.place.finish,
-                    parameters: &parameters[panel * HALVES..],
-                    weights: Out {
-                        vectors: &mut weights[panel * HALVES..],
-                        stride,
-                        cols,
-                    },
-                },
+                spec.input,
+                tokens,
+                pairs(d_x),
+                columns,
+                d_table,
+                second,
             );
+            self.position.gradient_use.replace(simd, table, d_table);
         }
-        let parameters = &parameters[rows.get() * stride..];
-        self.place.finish.replace(simd, parameters, bias);
+    }
+}
+
+/// A chunk on its way back from the outputs to the input.
+struct BackwardPass<'a, S, N> {
+    simd: S,
+    shape: PhantomData<N>,
+    examples: usize,
+    position: ChunkPosition,
+    /// Of the layers to come, the next of them last.
+    parameters: &'a [[f32; LANES]],
+    gradients: &'a mut [[f32; LANES]],
+    /// Up to the gradient of the outputs of the next layer.
+    activations: &'a mut [[f32; LANES]],
+    /// Scratch for a panel of that gradient, transposed.
+    columns: &'a mut [Pair],
+}
+
+impl<S: Simd, N: Shape> Pass for BackwardPass<'_, S, N> {
+    #[inline(always)]
+    fn layer<L: Layer>(&mut self, layer: L) {
+        let spec = layer.get();
+        let (earlier, parameters) = split_last(self.parameters, spec.vectors());
+        let (d_earlier, gradients) = split_last_mut(take(&mut self.gradients), spec.vectors());
+        let (activations, d_outputs) = split_last_mut(
+            take(&mut self.activations),
+            activation_vectors(spec.outputs),
+        );
+        let (_, inputs) = split_last_mut(activations, activation_vectors(spec.inputs));
+        let backward = LayerBackward {
+            layer,
+            examples: self.examples,
+            position: self.position,
+            parameters,
+            gradients,
+            inputs,
+            d_outputs: pairs(d_outputs),
+            columns: self.columns,
+        };
+        run_layer::<S, N, _>(self.simd, backward);
+        self.parameters = earlier;
+        self.gradients = d_earlier;
+        self.activations = activations;
+    }
+}
+
+/// All but the last `count`, and these.
+#[inline(always)]
+pub(super) fn split_last(
+    vectors: &[[f32; LANES]],
+    count: usize,
+) -> (&[[f32; LANES]], &[[f32; LANES]]) {
+    vectors.split_at(vectors.len() - count)
+}
+
+/// As [`split_last`], for writing.
+#[inline(always)]
+pub(super) fn split_last_mut(
+    vectors: &mut [[f32; LANES]],
+    count: usize,
+) -> (&mut [[f32; LANES]], &mut [[f32; LANES]]) {
+    vectors.split_at_mut(vectors.len() - count)
+}
+
+/// Backward through one layer, from the gradient d of its outputs' sums:
+///
+/// ```text
+/// d_W = Σ_b a_b ⊗ d_b     d_b = Σ_b d_b     d_a = (W·d) ∘ activation'
+/// ```
+struct LayerBackward<'a, L> {
+    layer: L,
+    examples: usize,
+    position: ChunkPosition,
+    /// The weights, then the bias.
+    parameters: &'a [[f32; LANES]],
+    /// Laid out as the parameters.
+    gradients: &'a mut [[f32; LANES]],
+    /// The layer's inputs a, replaced by the gradient d_a unless they are features.
+    inputs: &'a mut [[f32; LANES]],
+    d_outputs: &'a [Pair],
+    columns: &'a mut [Pair],
+}
+
+impl<L: Layer> Kernel for LayerBackward<'_, L> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Self {
+            layer,
+            examples,
+            position:
+                ChunkPosition {
+                    is_first,
+                    gradient_use,
+                },
+            parameters,
+            gradients,
+            inputs,
+            d_outputs,
+            columns,
+        } = self;
+        let spec = layer.get();
+        let stride = spec.row_vectors();
+        let vectors = examples.div_ceil(LANES);
+        let (d_weights, d_bias) = gradients.split_at_mut(spec.weight_vectors());
+        if is_first {
+            d_bias.as_flattened_mut().fill(0.0);
+        }
+        // Panel after panel: what is transposed is used at once, while it is in the cache.
+        for panel in 0..stride.div_ceil(VECTORS) {
+            let cols = VECTORS.min(stride - panel * VECTORS);
+            let sums = transpose(simd, &d_outputs[panel * PANEL..], vectors, columns);
+            add_sums(simd, sums, &mut d_bias[panel * VECTORS..][..cols]);
+            let weight_gradient = WeightGradient {
+                layer,
+                inputs: pairs(inputs),
+                d: &columns[..examples],
+                is_first,
+                gradient_use,
+                parameters: &parameters[panel * VECTORS..],
+                weights: Out {
+                    vectors: &mut d_weights[panel * VECTORS..],
+                    stride,
+                    cols,
+                },
+            };
+            product::<S, L, _>(simd, weight_gradient);
+        }
+        gradient_use.replace(simd, &parameters[spec.weight_vectors()..], d_bias);
+        if spec.input != LayerInput::Features {
+            let input_gradient = InputGradient {
+                layer,
+                vectors,
+                parameters,
+                d_outputs,
+                inputs,
+            };
+            product::<S, L, _>(simd, input_gradient);
+        }
     }
 }

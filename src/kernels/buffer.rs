@@ -53,11 +53,6 @@ impl Buffer {
 
     /// Two vectors each; an odd last one is left out.
     #[inline(always)]
-    pub(crate) fn pairs(&self) -> &[Pair] {
-        self.vectors().as_chunks().0
-    }
-
-    #[inline(always)]
     pub(crate) fn pairs_mut(&mut self) -> &mut [Pair] {
         self.vectors_mut().as_chunks_mut().0
     }

@@ -1,41 +1,57 @@
 //! The examples that are worked on together, and working storage for them.
 
 use super::buffer::Buffer;
-use crate::network::Network;
-use crate::simd::LANES;
+use crate::model::ModelSpec;
+use crate::simd::{LANES, Pair};
 
 /// Examples of a chunk.
-pub(crate) const CHUNK: usize = HALVES * LANES;
+pub(crate) const CHUNK: usize = VECTORS * LANES;
 
-/// Vectors of a row of one feature, a [`Pair`](crate::simd::Pair).
-pub(crate) const HALVES: usize = 2;
+/// Vectors of a row of one feature, a [`Pair`].
+pub(crate) const VECTORS: usize = 2;
 
 /// Features of a panel: what is transposed at a time is a chunk of examples of so many features.
-pub(crate) const PANEL: usize = HALVES * LANES;
+pub(crate) const PANEL: usize = VECTORS * LANES;
 
-/// Room for the activations of one chunk and their gradients; in brackets what one example has there.
+/// Vectors of the activations of a chunk in one layer, `[neuron][example]`.
+pub(crate) const fn activation_vectors(width: usize) -> usize {
+    width.next_multiple_of(LANES) * VECTORS
+}
+
+/// Rows of two vectors.
+#[inline(always)]
+pub(crate) fn pairs(vectors: &[[f32; LANES]]) -> &[Pair] {
+    vectors.as_chunks().0
+}
+
+/// As [`pairs`], for writing.
+#[inline(always)]
+pub(crate) fn pairs_mut(vectors: &mut [[f32; LANES]]) -> &mut [Pair] {
+    vectors.as_chunks_mut().0
+}
+
+/// Storage for the activations of one chunk and their gradients; in brackets what one example has there.
 #[derive(Clone, Debug)]
 pub(crate) struct Workspace {
-    /// `[input][example]`: x, later d_x [x, of tokens].
-    pub(crate) x: Buffer,
-    /// `[neuron][example]`: h, later d_z [h].
-    pub(crate) hidden: Buffer,
-    /// `[output][example]`: logits, later their gradient [nothing].
-    pub(crate) outputs: Buffer,
-    /// `[example][feature]`: the inputs or their gradient in panels, or a panel of the gradient of outputs or neurons [d_x].
+    /// The input, the neurons of each hidden layer, and the outputs, one after another, each `[feature][example]` in
+    /// [`activation_vectors`]. On the way back each is replaced by the gradient with respect to it. [The same, `[feature]`,
+    /// without the outputs and without gradients.]
+    pub(crate) activations: Buffer,
+    /// `[example][feature]`: the inputs or their gradient in panels, or a panel of the gradient of a layer's outputs
+    /// [the gradient of the inputs].
     pub(crate) columns: Buffer,
     /// `[token][dimension]`: the gradient of the embedding, of the second half of the examples [of the one].
     pub(crate) embedding: Buffer,
 }
 
 impl Workspace {
-    pub(crate) fn new(network: Network) -> Self {
+    pub(crate) fn new(spec: ModelSpec) -> Self {
+        let inputs = spec.input.width();
+        let of_layers = spec.layers().map(|layer| activation_vectors(layer.outputs));
         Self {
-            x: Buffer::zeroed(network.inputs().next_multiple_of(LANES) * HALVES),
-            hidden: Buffer::zeroed(network.hidden_vectors() * LANES * HALVES),
-            outputs: Buffer::zeroed(network.output_vectors() * LANES * HALVES),
-            columns: Buffer::zeroed(network.inputs().div_ceil(PANEL) * CHUNK * HALVES),
-            embedding: Buffer::zeroed(network.embedding_vectors()),
+            activations: Buffer::zeroed(activation_vectors(inputs) + of_layers.sum::<usize>()),
+            columns: Buffer::zeroed(inputs.div_ceil(PANEL) * CHUNK * VECTORS),
+            embedding: Buffer::zeroed(spec.input.embedding_vectors()),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The one contraction that all six matrix products of a training step are.
+//! The one contraction that all matrix products of a training step are.
 //!
 //! ```text
 //! out[row][lanes] = finish( init + Σ_k a(row, k) · b[k][lanes] )        k = 0, 1, …, depth − 1
@@ -11,21 +11,18 @@
 //! ROWS · COLS multiply-adds; the first and the last touch of `out` happen while the tile is in registers (bias, tanh,
 //! 1 − h², adding to an earlier sum, or the step of gradient descent): see [`Epilogue`].
 //!
-//! | product | kernel          | rows   | summed over | a  | b                             |
-//! |---------|-----------------|--------|-------------|----|-------------------------------|
-//! | z       | `Hidden`        | neuron | input       | W1 | x                             |
-//! | outputs | `OutputsOf`     | output | neuron      | W2 | h                             |
-//! | d_W2    | `OuterProducts` | neuron | example     | h  | d_outputs, lanes over outputs |
-//! | d_h     | `DHidden`       | neuron | output      | W2 | d_outputs                     |
-//! | d_W1    | `OuterProducts` | input  | example     | x  | d_z, lanes over neurons       |
-//! | d_x     | `DX`            | input  | neuron      | W1 | d_z                           |
+//! | product | kernel           | rows   | summed over | a      | b                         |
+//! |---------|------------------|--------|-------------|--------|---------------------------|
+//! | outputs | `Forward`        | output | input       | W      | inputs                    |
+//! | d_W     | `WeightGradient` | input  | example     | inputs | d_outputs, lanes over outputs |
+//! | d_in    | `InputGradient`  | input  | output      | W      | d_outputs                 |
 //!
 //! The rows b[k] are pairs of vectors: one feature of the 32 examples of a chunk, or 32 features of one example. Wider rows
 //! are computed in panels of one pair, so that a tile reads them without a stride or a bound to check.
 //!
 //! The scalars lie in one of two orders, [`ByRow`] and [`ByColumn`].
 
-use super::chunk::{CHUNK, HALVES};
+use super::chunk::{CHUNK, VECTORS};
 use super::shape::Count;
 use crate::simd::{LANES, Pair, Simd};
 
@@ -68,7 +65,7 @@ fn multiply_add<S: Simd, const ROWS: usize, const COLS: usize>(
     let mut vectors = [simd.splat(0.0); COLS];
     for c in 0..COLS {
         // The remainder changes nothing; it tells the compiler that no bound needs a check.
-        vectors[c] = simd.load(&b[(col + c) % HALVES]);
+        vectors[c] = simd.load(&b[(col + c) % VECTORS]);
     }
     for r in 0..ROWS {
         let a = simd.splat(a[r]);
@@ -158,8 +155,8 @@ pub(crate) fn contract<S: Simd, R: Count>(
             ($($height:literal)*) => {
                 match height {
                     $($height if const { is_height::<R>($height, S::TILE.0) } => {
-                        if S::TILE.1 == HALVES && out.cols == HALVES {
-                            tile::<S, $height, HALVES>(simd, (row, 0), a, b, (place, out.stride), epilogue);
+                        if S::TILE.1 == VECTORS && out.cols == VECTORS {
+                            tile::<S, $height, VECTORS>(simd, (row, 0), a, b, (place, out.stride), epilogue);
                         } else {
                             for col in 0..out.cols {
                                 let place = &mut place[col..];

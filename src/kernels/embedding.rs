@@ -5,9 +5,9 @@
 
 use core::ops::Range;
 
-use super::chunk::{CHUNK, HALVES, PANEL};
+use super::chunk::{CHUNK, PANEL, VECTORS};
 use super::transpose::transpose;
-use crate::network::{InputKind, Inputs, Network};
+use crate::model::{InputSpec, Inputs};
 use crate::simd::{LANES, Pair, Simd};
 
 /// Lays a chunk of inputs out as `x[feature][example]`, zero for the examples that are not there.
@@ -16,20 +16,20 @@ use crate::simd::{LANES, Pair, Simd};
 #[inline(always)]
 pub(crate) fn gather<S: Simd>(
     simd: S,
-    network: Network,
+    input: InputSpec,
     inputs: Inputs<'_>,
     examples: usize,
     embedding: &[[f32; LANES]],
     columns: &mut [Pair],
     x: &mut [Pair],
 ) {
-    for panel in 0..network.inputs().div_ceil(PANEL) {
+    for panel in 0..input.width().div_ceil(PANEL) {
         let rows = &mut columns[panel * CHUNK..][..CHUNK];
-        rows[examples..].fill([[0.0; LANES]; HALVES]);
+        rows[examples..].fill([[0.0; LANES]; VECTORS]);
         for b in 0..examples {
             let row = rows[b].as_flattened_mut();
-            match (inputs, network.input) {
-                (Inputs::Tokens(tokens), InputKind::Tokens { context, embed, .. }) => {
+            match (inputs, input) {
+                (Inputs::Tokens(tokens), InputSpec::Tokens { context, embed, .. }) => {
                     for (t, &token) in example(tokens, context, b).iter().enumerate() {
                         if let Some((in_row, in_embedding)) = piece(position(t, embed), panel) {
                             let values = &embedding.as_flattened()[position(token.into(), embed)];
@@ -37,7 +37,7 @@ pub(crate) fn gather<S: Simd>(
                         }
                     }
                 }
-                (Inputs::Features(features), InputKind::Dense { features: width }) => {
+                (Inputs::Features(features), InputSpec::Dense { features: width }) => {
                     if let Some((in_row, in_features)) = piece(0..width, panel) {
                         let values = &example(features, width, b)[in_features];
                         row[in_row].copy_from_slice(values);
@@ -46,7 +46,7 @@ pub(crate) fn gather<S: Simd>(
                 _ => unreachable!("an input type fixes its kind"),
             }
         }
-        transpose(simd, rows, HALVES, &mut x[panel * PANEL..]);
+        transpose(simd, rows, VECTORS, &mut x[panel * PANEL..]);
     }
 }
 
@@ -58,21 +58,21 @@ pub(crate) fn gather<S: Simd>(
 #[inline(always)]
 pub(crate) fn scatter<S: Simd>(
     simd: S,
-    network: Network,
+    input: InputSpec,
     tokens: &[u8],
     d_x: &[Pair],
     columns: &mut [Pair],
     d_embedding: &mut [[f32; LANES]],
     second: &mut [[f32; LANES]],
 ) {
-    let InputKind::Tokens { context, embed, .. } = network.input else {
+    let InputSpec::Tokens { context, embed, .. } = input else {
         return; // features have no embedding
     };
     second.as_flattened_mut().fill(0.0);
     let examples = tokens.len() / context;
-    for panel in 0..network.inputs().div_ceil(PANEL) {
+    for panel in 0..input.width().div_ceil(PANEL) {
         let rows = &mut columns[panel * CHUNK..][..CHUNK];
-        transpose(simd, &d_x[panel * PANEL..], HALVES, rows);
+        transpose(simd, &d_x[panel * PANEL..], VECTORS, rows);
         for b in 0..examples.min(LANES) {
             let tokens_of = example(tokens, context, b);
             add(

@@ -1,8 +1,8 @@
 //! The losses: from outputs to the loss of each example and the gradient with respect to the outputs.
 
-use super::chunk::{CHUNK, HALVES};
+use super::chunk::{CHUNK, VECTORS};
 use super::math::{exp, ln};
-use crate::network::{HeadKind, Network, Targets};
+use crate::model::{HeadKind, HeadSpec, Targets};
 use crate::simd::{LANES, Simd};
 
 /// Replaces `outputs[output][example]` by the gradient of the batch's mean loss, zero in the lanes beyond `examples`, and
@@ -10,14 +10,14 @@ use crate::simd::{LANES, Simd};
 #[inline(always)]
 pub(crate) fn loss<S: Simd>(
     simd: S,
-    network: Network,
+    head: HeadSpec,
     targets: Targets<'_>,
     examples: usize,
     scale: f32,
     outputs: &mut [[f32; LANES]],
 ) -> f64 {
-    let outputs = &mut outputs[..network.outputs * HALVES];
-    let loss = match (network.head, targets) {
+    let outputs = &mut outputs[..head.outputs * VECTORS];
+    let loss = match (head.kind, targets) {
         (HeadKind::Softmax, Targets::Classes(classes)) => {
             let losses = softmax(simd, classes, scale, outputs);
             // d_logits = (softmax − onehot) · scale
@@ -32,7 +32,7 @@ pub(crate) fn loss<S: Simd>(
             sum(simd, losses, examples)
         }
         (HeadKind::SquaredError | HeadKind::Huber, Targets::Values(values)) => {
-            let losses = regression(simd, network, values, scale, outputs);
+            let losses = regression(simd, head, values, scale, outputs);
             sum(simd, losses, examples)
         }
         _ => unreachable!("a head type fixes its targets"),
@@ -46,7 +46,7 @@ pub(crate) fn loss<S: Simd>(
 }
 
 /// Losses of the examples of a chunk.
-type Losses = [[f32; LANES]; HALVES];
+type Losses = [[f32; LANES]; VECTORS];
 
 /// Summed as fractions of a chunk, which costs no precision and cannot overflow where no loss does.
 #[inline(always)]
@@ -54,8 +54,8 @@ fn sum<S: Simd>(simd: S, mut losses: Losses, examples: usize) -> f64 {
     const FRACTION: f32 = 1.0 / CHUNK as f32;
     losses.as_flattened_mut()[examples..].fill(0.0);
     let mut sum = simd.splat(0.0);
-    for half in &losses {
-        sum = simd.mul_add(simd.splat(FRACTION), simd.load(half), sum);
+    for vector in &losses {
+        sum = simd.mul_add(simd.splat(FRACTION), simd.load(vector), sum);
     }
     f64::from(simd.sum_lanes(sum)) / f64::from(FRACTION)
 }
@@ -70,49 +70,49 @@ fn sum<S: Simd>(simd: S, mut losses: Losses, examples: usize) -> f64 {
 /// [1, V]. A NaN logit makes its example's loss NaN: the maximum passes over it, its exponential does not.
 #[inline(always)]
 fn softmax<S: Simd>(simd: S, classes: &[u8], scale: f32, logits: &mut [[f32; LANES]]) -> Losses {
-    let mut target_logits: Losses = [[0.0; LANES]; HALVES];
+    let mut target_logits: Losses = [[0.0; LANES]; VECTORS];
     for (example, &class) in classes.iter().enumerate() {
         target_logits.as_flattened_mut()[example] =
             logits.as_flattened()[usize::from(class) * CHUNK + example];
     }
 
-    let (rows, _) = logits.as_chunks_mut::<HALVES>();
+    let (rows, _) = logits.as_chunks_mut::<VECTORS>();
     // Even and odd rows apart: one maximum after another would be waited for.
-    let mut max = [simd.splat(f32::NEG_INFINITY); HALVES];
+    let mut max = [simd.splat(f32::NEG_INFINITY); VECTORS];
     let mut odd_max = max;
     let (pairs, last) = rows.as_chunks::<2>();
-    for half in 0..HALVES {
+    for v in 0..VECTORS {
         for [even, odd] in pairs {
-            max[half] = simd.max(simd.load(&even[half]), max[half]);
-            odd_max[half] = simd.max(simd.load(&odd[half]), odd_max[half]);
+            max[v] = simd.max(simd.load(&even[v]), max[v]);
+            odd_max[v] = simd.max(simd.load(&odd[v]), odd_max[v]);
         }
         for row in last {
-            max[half] = simd.max(simd.load(&row[half]), max[half]);
+            max[v] = simd.max(simd.load(&row[v]), max[v]);
         }
-        max[half] = simd.max(odd_max[half], max[half]);
+        max[v] = simd.max(odd_max[v], max[v]);
     }
-    let mut total = [simd.splat(0.0); HALVES];
+    let mut total = [simd.splat(0.0); VECTORS];
     for row in &mut *rows {
-        for half in 0..HALVES {
-            let e = exp(simd, simd.sub(simd.load(&row[half]), max[half]));
-            total[half] = simd.add(total[half], e);
-            simd.store(e, &mut row[half]);
+        for v in 0..VECTORS {
+            let e = exp(simd, simd.sub(simd.load(&row[v]), max[v]));
+            total[v] = simd.add(total[v], e);
+            simd.store(e, &mut row[v]);
         }
     }
     let mut factor = total;
-    for half in 0..HALVES {
-        factor[half] = simd.div(simd.splat(scale), total[half]);
+    for v in 0..VECTORS {
+        factor[v] = simd.div(simd.splat(scale), total[v]);
     }
     for row in &mut *rows {
-        for half in 0..HALVES {
-            let p = simd.mul(simd.load(&row[half]), factor[half]);
-            simd.store(p, &mut row[half]);
+        for v in 0..VECTORS {
+            let p = simd.mul(simd.load(&row[v]), factor[v]);
+            simd.store(p, &mut row[v]);
         }
     }
-    let mut losses: Losses = [[0.0; LANES]; HALVES];
-    for half in 0..HALVES {
-        let target = simd.sub(simd.load(&target_logits[half]), max[half]);
-        simd.store(simd.sub(ln(simd, total[half]), target), &mut losses[half]);
+    let mut losses: Losses = [[0.0; LANES]; VECTORS];
+    for v in 0..VECTORS {
+        let target = simd.sub(simd.load(&target_logits[v]), max[v]);
+        simd.store(simd.sub(ln(simd, total[v]), target), &mut losses[v]);
     }
     losses
 }
@@ -120,7 +120,7 @@ fn softmax<S: Simd>(simd: S, classes: &[u8], scale: f32, logits: &mut [[f32; LAN
 /// Targets of a chunk as numbers, one value of each example: `f(example)` where there is one, else zero.
 #[inline(always)]
 fn targets_of(values: impl Iterator<Item = f32>) -> Losses {
-    let mut targets: Losses = [[0.0; LANES]; HALVES];
+    let mut targets: Losses = [[0.0; LANES]; VECTORS];
     let floats = targets.as_flattened_mut();
     for (example, value) in values.enumerate() {
         floats[example] = value;
@@ -146,12 +146,12 @@ pub(super) fn sigmoid<S: Simd>(simd: S, z: S::Vector) -> (S::Vector, S::Vector) 
 fn logistic<S: Simd>(simd: S, classes: &[u8], scale: f32, z: &mut [[f32; LANES]]) -> Losses {
     let targets = targets_of(classes.iter().map(|&class| f32::from(class)));
     let scale = simd.splat(scale);
-    let mut losses: Losses = [[0.0; LANES]; HALVES];
-    for half in 0..HALVES {
-        let (logit, y) = (simd.load(&z[half]), simd.load(&targets[half]));
+    let mut losses: Losses = [[0.0; LANES]; VECTORS];
+    for v in 0..VECTORS {
+        let (logit, y) = (simd.load(&z[v]), simd.load(&targets[v]));
         let (loss, gradient) = logistic_of(simd, logit, y, scale);
-        simd.store(loss, &mut losses[half]);
-        simd.store(gradient, &mut z[half]);
+        simd.store(loss, &mut losses[v]);
+        simd.store(gradient, &mut z[v]);
     }
     losses
 }
@@ -181,26 +181,26 @@ pub(super) fn logistic_of<S: Simd>(
 #[inline(always)]
 fn regression<S: Simd>(
     simd: S,
-    network: Network,
+    head: HeadSpec,
     values: &[f32],
     scale: f32,
     z: &mut [[f32; LANES]],
 ) -> Losses {
-    let rule = RegressionRule::of(simd, network, scale);
-    let mut losses = [simd.splat(0.0); HALVES];
-    for (output, z) in z.as_chunks_mut::<HALVES>().0.iter_mut().enumerate() {
-        let targets = values.chunks_exact(network.outputs);
+    let rule = RegressionRule::of(simd, head, scale);
+    let mut losses = [simd.splat(0.0); VECTORS];
+    for (output, z) in z.as_chunks_mut::<VECTORS>().0.iter_mut().enumerate() {
+        let targets = values.chunks_exact(head.outputs);
         let targets = targets_of(targets.map(|values| values[output]));
-        for half in 0..HALVES {
-            let d = simd.sub(simd.load(&z[half]), simd.load(&targets[half]));
+        for v in 0..VECTORS {
+            let d = simd.sub(simd.load(&z[v]), simd.load(&targets[v]));
             let gradient;
-            (losses[half], gradient) = rule.apply(simd, d, losses[half]);
-            simd.store(gradient, &mut z[half]);
+            (losses[v], gradient) = rule.apply(simd, d, losses[v]);
+            simd.store(gradient, &mut z[v]);
         }
     }
-    let mut stored: Losses = [[0.0; LANES]; HALVES];
-    for half in 0..HALVES {
-        simd.store(losses[half], &mut stored[half]);
+    let mut stored: Losses = [[0.0; LANES]; VECTORS];
+    for v in 0..VECTORS {
+        simd.store(losses[v], &mut stored[v]);
     }
     stored
 }
@@ -217,11 +217,11 @@ pub(super) struct RegressionRule<V> {
 
 impl<V: Copy> RegressionRule<V> {
     #[inline(always)]
-    pub(super) fn of<S: Simd<Vector = V>>(simd: S, network: Network, scale: f32) -> Self {
+    pub(super) fn of<S: Simd<Vector = V>>(simd: S, head: HeadSpec, scale: f32) -> Self {
         #[expect(clippy::cast_precision_loss, reason = "widths are far below 2²⁴")]
-        let mean = simd.splat(1.0 / network.outputs as f32);
+        let mean = simd.splat(1.0 / head.outputs as f32);
         Self {
-            is_huber: network.head == HeadKind::Huber,
+            is_huber: head.kind == HeadKind::Huber,
             mean,
             slope: simd.mul(simd.splat(scale), mean),
         }

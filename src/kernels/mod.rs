@@ -4,23 +4,25 @@
 //! of allocation and of instruction-set names. It is compiled inside each backend's entry function. Arrows run one way:
 //!
 //! ```text
-//! batch_step  →  embedding, products, heads  →  transpose, contract, finish, math  →  chunk, shape  →  simd
-//! example     →  products, heads             →  finish, math                       →  …
-//! update      →  simd
+//! batch_step  →  embedding, dense, heads            →  transpose, contract, gradient_use, math  →  chunk, shape  →  simd
+//! example     →  activation, gradient_use, heads    →  math                                     →  …
+//! update, finite  →  simd
 //! ```
 //!
 //! Working storage is a [`Workspace`](chunk::Workspace) of [`Buffer`](buffer::Buffer)s, made once.
 
+pub(crate) mod activation;
 pub(crate) mod batch_step;
 pub(crate) mod buffer;
 pub(crate) mod chunk;
 pub(crate) mod contract;
+pub(crate) mod dense;
 pub(crate) mod embedding;
 pub(crate) mod example;
-pub(crate) mod finish;
+pub(crate) mod finite;
+pub(crate) mod gradient_use;
 pub(crate) mod heads;
 pub(crate) mod math;
-pub(crate) mod products;
 pub(crate) mod shape;
 pub(crate) mod transpose;
 pub(crate) mod update;

@@ -1,6 +1,6 @@
 //! From lanes over examples to lanes over features, and back, with the sum over the former lanes on the way.
 
-use super::chunk::HALVES;
+use super::chunk::VECTORS;
 use crate::simd::{LANES, Pair, Simd};
 
 /// Transposes the first panel of `rows`, up to 32 of them, of which the first or both vectors count:
@@ -17,10 +17,10 @@ pub(crate) fn transpose<S: Simd>(
     rows: &[Pair],
     vectors: usize,
     columns: &mut [Pair],
-) -> [S::Vector; HALVES] {
-    let mut sums = [simd.splat(0.0); HALVES];
-    for block in 0..HALVES {
-        for vector in 0..HALVES.min(vectors) {
+) -> [S::Vector; VECTORS] {
+    let mut sums = [simd.splat(0.0); VECTORS];
+    for block in 0..VECTORS {
+        for vector in 0..VECTORS.min(vectors) {
             let rows = rows.get(block * LANES..).and_then(<[_]>::first_chunk);
             let columns = columns.get_mut(vector * LANES..);
             if let (Some(rows), Some(columns)) = (rows, columns.and_then(<[_]>::first_chunk_mut)) {
@@ -34,7 +34,7 @@ pub(crate) fn transpose<S: Simd>(
 
 /// `totals += sums`, of as many blocks as there are totals.
 #[inline(always)]
-pub(crate) fn add_sums<S: Simd>(simd: S, sums: [S::Vector; HALVES], totals: &mut [[f32; LANES]]) {
+pub(crate) fn add_sums<S: Simd>(simd: S, sums: [S::Vector; VECTORS], totals: &mut [[f32; LANES]]) {
     for (sum, total) in sums.into_iter().zip(totals) {
         simd.store(simd.add(simd.load(total), sum), total);
     }

@@ -7,11 +7,11 @@
 //!
 //! Plain gradient descent without clipping comes here only if its step has failed, to name the tensor at fault, or to take the
 //! step after all where only a sum of parameters overflowed. Otherwise it is done as the gradients come, by
-//! [`Finish`](super::finish::Finish), which does write beside the old values.
+//! [`GradientUse`](super::gradient_use::GradientUse), which does write beside the old values.
 
-use crate::network::CHAINS;
-use crate::optimizer::{AdamW, Optimizer, Sgd};
+use crate::model::ACCUMULATORS;
 use crate::simd::{Kernel, LANES, Simd};
+use crate::training::{AdamW, Optimizer, Sgd};
 
 /// One step of an optimizer, in numbers.
 #[derive(Clone, Copy, Debug)]
@@ -95,33 +95,33 @@ fn update<S: Simd, const MOMENTS: usize>(
     gradients: &[[f32; LANES]],
     moments: [&mut [[f32; LANES]]; MOMENTS],
 ) -> bool {
-    let (groups, _) = parameters.as_chunks_mut::<CHAINS>();
-    let (gradients, _) = gradients.as_chunks::<CHAINS>();
+    let (groups, _) = parameters.as_chunks_mut::<ACCUMULATORS>();
+    let (gradients, _) = gradients.as_chunks::<ACCUMULATORS>();
     let zero = simd.splat(0.0);
-    let mut finite = [zero; CHAINS];
+    let mut finite = [zero; ACCUMULATORS];
     for is_writing in [false, true] {
         if is_writing && !all_zero(simd, finite) {
             return false;
         }
         for (group, (parameters, gradients)) in groups.iter_mut().zip(gradients).enumerate() {
-            for chain in 0..CHAINS {
-                let vector = group * CHAINS + chain;
+            for i in 0..ACCUMULATORS {
+                let vector = group * ACCUMULATORS + i;
                 let mut old = [zero; MOMENTS];
                 for m in 0..MOMENTS {
                     old[m] = simd.load(&moments[m][vector]);
                 }
-                let parameter = simd.load(&parameters[chain]);
-                let gradient = simd.load(&gradients[chain]);
+                let parameter = simd.load(&parameters[i]);
+                let gradient = simd.load(&gradients[i]);
                 let (parameter, new) = rule.apply(simd, parameter, gradient, old);
                 if is_writing {
-                    simd.store(parameter, &mut parameters[chain]);
+                    simd.store(parameter, &mut parameters[i]);
                     for m in 0..MOMENTS {
                         simd.store(new[m], &mut moments[m][vector]);
                     }
                 } else {
-                    finite[chain] = simd.mul_add(parameter, zero, finite[chain]);
+                    finite[i] = simd.mul_add(parameter, zero, finite[i]);
                     for m in 0..MOMENTS {
-                        finite[chain] = simd.mul_add(new[m], zero, finite[chain]);
+                        finite[i] = simd.mul_add(new[m], zero, finite[i]);
                     }
                 }
             }
@@ -284,7 +284,7 @@ impl<S: Simd> Rule<S, 2> for AdamWRule<S::Vector> {
 
 /// Zero times a finite number is zero, and anything else is NaN: one multiply-add a vector finds either.
 #[inline(always)]
-fn all_zero<S: Simd>(simd: S, products: [S::Vector; CHAINS]) -> bool {
+fn all_zero<S: Simd>(simd: S, products: [S::Vector; ACCUMULATORS]) -> bool {
     let sum = products
         .into_iter()
         .fold(simd.splat(0.0), |a, b| simd.add(a, b));

@@ -46,7 +46,7 @@ macro_rules! backends {
 
         impl Backend {
             /// Every name that some processor knows; [`available`](Backend::available) lists those of this one.
-            pub const NAMES: [&str; 4] = [$($name),*];
+            pub const NAMES: &[&str] = &[$($name),*];
 
             /// The backends that this processor can run, slowest first.
             pub fn available() -> impl Iterator<Item = Self> {
@@ -54,7 +54,7 @@ macro_rules! backends {
                 detected.into_iter().flatten().map(Self)
             }
 
-            /// `scalar`, `portable`, `avx2` or `avx512`.
+            /// One of [`NAMES`](Backend::NAMES).
             #[must_use]
             pub fn name(self) -> &'static str {
                 match self.0 {
@@ -176,8 +176,8 @@ impl FromStr for Backend {
     /// [`Error::UnknownBackend`] for a name outside [`Backend::NAMES`], [`Error::UnavailableBackend`] for one that this
     /// processor lacks.
     fn from_str(name: &str) -> Result<Self, Error> {
-        let known = Self::NAMES.into_iter().find(|known| *known == name);
-        let name = known.ok_or_else(|| Error::UnknownBackend { name: name.into() })?;
+        let known = Self::NAMES.iter().find(|known| **known == name);
+        let &name = known.ok_or_else(|| Error::UnknownBackend { name: name.into() })?;
         Self::available()
             .find(|backend| backend.name() == name)
             .ok_or(Error::UnavailableBackend { name })

@@ -6,29 +6,33 @@ use alloc::string::{String, ToString};
 
 use super::{quoted, refuse};
 use crate::error::Error;
-use crate::network::{ActivationKind, HeadKind, InputKind, Network};
+use crate::model::{ActivationKind, HeadKind, InputSpec, ModelSpec};
 
 /// Strings under names.
 pub(super) type About = BTreeMap<String, String>;
 
 /// The version of what is written here.
-const VERSION: &str = "1";
+const VERSION: &str = "2";
+
+/// The versions that are read. Version 1 had one hidden layer, and is else the same.
+const READABLE: [&str; 2] = ["1", VERSION];
 
 /// What is written of every model.
-pub(super) fn of(network: Network) -> About {
+pub(super) fn of(spec: ModelSpec) -> About {
     About::from([
         ("version".to_string(), VERSION.to_string()),
-        ("architecture".to_string(), architecture(network)),
+        ("architecture".to_string(), architecture(spec)),
     ])
 }
 
 /// Refuses a file of another version or another architecture.
-pub(super) fn check(about: &About, network: Network) -> Result<(), Error> {
+pub(super) fn check(about: &About, spec: ModelSpec) -> Result<(), Error> {
     // The version first, which tells how to read the rest.
-    for (key, expected) in of(network).into_iter().rev() {
-        check_entry(about, &key, &expected)?;
+    let version = entry(about, "version")?;
+    if !READABLE.contains(&version) {
+        return Err(refuse("version", READABLE.join(" or "), quoted(version)));
     }
-    Ok(())
+    check_entry(about, "architecture", &architecture(spec))
 }
 
 /// Refuses another text than this one.
@@ -48,26 +52,27 @@ pub(super) fn entry<'a>(about: &'a About, key: &str) -> Result<&'a str, Error> {
 }
 
 /// What a model computes. The loss that it is trained with is no part of it: Huber's and the squared error have one head.
-pub(super) fn architecture(network: Network) -> String {
-    let input = match network.input {
-        InputKind::Tokens {
+pub(super) fn architecture(spec: ModelSpec) -> String {
+    let input = match spec.input {
+        InputSpec::Tokens {
             vocab,
             context,
             embed,
         } => format!("tokens({vocab}, {context}, {embed})"),
-        InputKind::Dense { features } => format!("dense({features})"),
+        InputSpec::Dense { features } => format!("dense({features})"),
     };
-    let activation = match network.activation {
-        ActivationKind::Tanh => "tanh",
-        ActivationKind::Relu => "relu",
-    };
-    let head = match network.head {
+    let hidden = spec.hidden.iter().map(|layer| {
+        let activation = match layer.activation {
+            ActivationKind::Tanh => "tanh",
+            ActivationKind::Relu => "relu",
+        };
+        format!("{activation}({}) -> ", layer.width)
+    });
+    let hidden: String = hidden.collect();
+    let head = match spec.head.kind {
         HeadKind::Softmax => "softmax",
         HeadKind::SquaredError | HeadKind::Huber => "linear",
         HeadKind::Logistic => "logistic",
     };
-    let Network {
-        hidden, outputs, ..
-    } = network;
-    format!("{input} -> {activation}({hidden}) -> {head}({outputs})")
+    format!("{input} -> {hidden}{head}({})", spec.head.outputs)
 }

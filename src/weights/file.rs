@@ -16,7 +16,7 @@ use super::to_bytes;
 use super::training::{read_state, state_to_bytes};
 use crate::error::Error;
 use crate::model::Model;
-use crate::state::TrainingState;
+use crate::training::TrainingState;
 
 /// Writes a model to a file, in the place of one that is there.
 ///

@@ -19,7 +19,8 @@
 //! save_file(tensors, "model.safetensors")       # or module.state_dict()
 //! ```
 //!
-//! A module of `nn.Embedding` and `nn.Linear` wants the keys of [`Keys::linear`].
+//! An `nn.Sequential` wants the keys of [`Keys::sequential`], another module of `nn.Embedding` and `nn.Linear` those of
+//! [`Keys::linear`].
 //!
 //! # What is refused
 //!
@@ -34,8 +35,9 @@
 //!
 //! # Metadata
 //!
-//! Under `fused_mlp` in `__metadata__` stands a JSON object of strings: `version`, which is `1`, and `architecture`, what the
-//! model computes: `tokens(27, 3, 2) -> tanh(100) -> softmax(27)`. Files without it load all the same; other metadata are
+//! Under `fused_mlp` in `__metadata__` stands a JSON object of strings: `version`, which is `2`, and `architecture`, what the
+//! model computes: `tokens(27, 3, 2) -> tanh(100) -> softmax(27)`. Files of version 1, whose models have one hidden layer,
+//! are read. Files without it load all the same; other metadata are
 //! ignored. A model has the same file, byte for byte, wherever it is written.
 //!
 //! # Training states
@@ -85,7 +87,7 @@ const OURS: &str = "fused_mlp";
 /// [`Error::WeightFile`] for a parameter that is not finite, and for keys of which two are equal, one is the format's own
 /// `__metadata__`, or all are longer than [`HEADER_LIMIT`].
 pub fn to_bytes<M: Model>(model: &M, keys: &Keys) -> Result<Vec<u8>, Error> {
-    let mut file = write::Contents::new(about::of(M::NETWORK));
+    let mut file = write::Contents::new(about::of(M::SPEC));
     file.add(model, keys)?;
     file.into_bytes()
 }

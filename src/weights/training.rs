@@ -17,10 +17,8 @@ use super::source::Source;
 use super::write::Contents;
 use super::{METADATA, quoted, refuse};
 use crate::error::Error;
-use crate::model::Model;
-use crate::network::{HeadKind, Network};
-use crate::optimizer::{AdamW, Momentum, Optimizer, Sgd};
-use crate::state::TrainingState;
+use crate::model::{HeadKind, Model, ModelSpec};
+use crate::training::{AdamW, Momentum, Optimizer, Sgd, TrainingState};
 
 /// The bytes of a training state's file, and of the generator that draws the run's batches, if there is one.
 ///
@@ -33,8 +31,8 @@ pub fn state_to_bytes<M: Model>(
     generator: Option<&Xoshiro256PlusPlus>,
 ) -> Result<Vec<u8>, Error> {
     state.check()?;
-    let mut about = about::of(M::NETWORK);
-    about.insert("loss".to_owned(), loss(M::NETWORK).to_owned());
+    let mut about = about::of(M::SPEC);
+    about.insert("loss".to_owned(), loss(M::SPEC).to_owned());
     about.insert("steps".to_owned(), state.steps.to_string());
     write_optimizer(state.optimizer, &mut about);
     if let Some(norm) = state.clipping {
@@ -75,8 +73,8 @@ pub(super) fn read_state<M: Model>(
     let mut header = Header::read(source)?;
     let about = header.about.take();
     let about = about.ok_or_else(|| refuse(METADATA, "the settings of a training run", "none"))?;
-    about::check(&about, M::NETWORK)?;
-    about::check_entry(&about, "loss", loss(M::NETWORK))?;
+    about::check(&about, M::SPEC)?;
+    about::check_entry(&about, "loss", loss(M::SPEC))?;
     let optimizer = read_optimizer(&about)?;
     let clipping = match about.get("clipping") {
         Some(_) => Some(number(&about, "clipping")?),
@@ -85,18 +83,17 @@ pub(super) fn read_state<M: Model>(
     let steps = number(&about, "steps")?;
     let generator = read_generator(&about)?;
 
-    let keys = Keys::makemore();
-    let places = read::locate(&mut header, &keys, M::NETWORK)?;
+    let located = read::locate(&mut header, &Keys::makemore(), M::SPEC)?;
     let moments = moment_keys()
         .take(optimizer.moments())
-        .map(|keys| Ok((read::locate(&mut header, &keys, M::NETWORK)?, keys)))
+        .map(|keys| read::locate(&mut header, &keys, M::SPEC))
         .collect::<Result<Vec<_>, Error>>()?;
     header.check_all_taken(&format!("{} moments for each parameter", moments.len()))?;
 
-    let model = read::tensors(source, &keys, &places)?;
+    let model = read::tensors(source, &located)?;
     let moments = moments
         .iter()
-        .map(|(places, keys)| read::tensors(source, keys, places))
+        .map(|located| read::tensors(source, located))
         .collect::<Result<_, Error>>()?;
     let state = TrainingState {
         model,
@@ -115,8 +112,8 @@ fn moment_keys() -> impl Iterator<Item = Keys> {
 }
 
 /// The loss that gradients are taken of.
-fn loss(network: Network) -> &'static str {
-    match network.head {
+fn loss(spec: ModelSpec) -> &'static str {
+    match spec.head.kind {
         HeadKind::Softmax | HeadKind::Logistic => "cross-entropy",
         HeadKind::SquaredError => "squared error",
         HeadKind::Huber => "huber",

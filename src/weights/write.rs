@@ -55,21 +55,17 @@ impl Contents {
 
     /// Adds a model's tensors under its keys.
     pub(super) fn add<M: Model>(&mut self, model: &M, keys: &Keys) -> Result<(), Error> {
-        let mut tensors = keys.of(M::NETWORK);
-        let mut result = Ok(());
-        model.visit(&mut |_, values| {
-            if let (Ok(()), Some(keyed)) = (&result, tensors.next()) {
-                result = self.add_tensor(keyed, values);
-            }
-        });
-        result
+        for (keyed, (_, values)) in keys.of(M::SPEC)?.iter().zip(model.tensors()) {
+            self.add_tensor(keyed, values)?;
+        }
+        Ok(())
     }
 
-    fn add_tensor(&mut self, keyed: Keyed<'_>, values: &[f32]) -> Result<(), Error> {
+    fn add_tensor(&mut self, keyed: &Keyed, values: &[f32]) -> Result<(), Error> {
         let mut bytes = Vec::with_capacity(size_of_val(values));
-        for place in 0..values.len() {
-            let value = values[keyed.in_model(place)];
-            keyed.check_finite(place, value)?;
+        for index in 0..values.len() {
+            let value = values[keyed.in_model(index)];
+            keyed.check_finite(index, value)?;
             bytes.extend(value.to_le_bytes());
         }
         let name = &keyed.key.name;

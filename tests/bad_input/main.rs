@@ -10,12 +10,13 @@ mod predictions;
 use fused_mlp::reference::Reference;
 use fused_mlp::{
     AdamW, Backend, Dense, Error, ExampleOf, Mlp, Model, Momentum, NameModel, Optimizer, Predictor,
-    Regression, Relu, SeedableRng, Sgd, Softmax, TargetOf, Tokens, Trainer, Xoshiro256PlusPlus,
+    Regression, Relu, SeedableRng, Sgd, Softmax, Tanh, TargetOf, Tokens, Trainer,
+    Xoshiro256PlusPlus,
 };
 
 use support::bits_of;
 
-type Numbers = Mlp<Dense<3>, 4, Regression<2>>;
+type Numbers = Mlp<Dense<3>, Tanh<4>, Regression<2>>;
 
 fn name_model() -> NameModel {
     NameModel::standard_normal(&mut Xoshiro256PlusPlus::seed_from_u64(1))
@@ -278,17 +279,17 @@ const TENSORS: [(&str, usize, usize); 5] = [
 #[test]
 fn a_parameter_that_is_not_finite_is_named_with_its_tensor_row_and_column() {
     for value in NOT_FINITE {
-        for (tensor, rows, columns) in TENSORS {
+        for (name, rows, columns) in TENSORS {
             for (row, column) in [(0, 0), (rows - 1, columns - 1), (rows / 2, columns / 2)] {
                 let mut model = name_model();
-                model.visit_mut(&mut |name, values| {
-                    if name == tensor {
+                for (tensor, values) in model.tensors_mut() {
+                    if tensor.name == name {
                         assert_eq!(values.len(), rows * columns);
                         values[row * columns + column] = value;
                     }
-                });
+                }
                 let message =
-                    format!("{tensor}[{row}, {column}] is {value}; parameters must be finite");
+                    format!("{name}[{row}, {column}] is {value}; parameters must be finite");
                 let refusals = [
                     Trainer::new(model.clone(), Sgd::new(0.1)).unwrap_err(),
                     Predictor::new(&model).unwrap_err(),
@@ -319,13 +320,13 @@ fn an_unknown_backend_is_refused_with_the_names_that_there_are() {
         let error = name.parse::<Backend>().unwrap_err();
         assert_eq!(error, Error::UnknownBackend { name: name.into() });
         assert_says(&error, &[&format!("{name:?}")]);
-        assert_says(&error, &Backend::NAMES);
+        assert_says(&error, Backend::NAMES);
     }
 }
 
 #[test]
 fn every_backend_name_is_a_backend_or_says_that_it_is_unavailable() {
-    for name in Backend::NAMES {
+    for &name in Backend::NAMES {
         match name.parse::<Backend>() {
             Ok(backend) => {
                 assert_eq!((backend.name(), backend.to_string().as_str()), (name, name));
@@ -342,7 +343,7 @@ fn every_backend_name_is_a_backend_or_says_that_it_is_unavailable() {
 
 #[test]
 fn the_smallest_and_largest_tokens_and_classes_are_taken() {
-    type Bytes = Mlp<Tokens<256, 2, 1>, 3, Softmax<256>, Relu>;
+    type Bytes = Mlp<Tokens<256, 2, 1>, Relu<3>, Softmax<256>>;
     let model = Bytes::fan_in_scaled(&mut Xoshiro256PlusPlus::seed_from_u64(1));
     let mut trainer = Trainer::new(model, Sgd::new(0.1)).unwrap();
     trainer.step(&[[0, 255], [255, 0]], &[255, 0]).unwrap();

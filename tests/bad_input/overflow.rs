@@ -2,7 +2,7 @@
 
 use fused_mlp::{
     AdamW, Backend, Dense, Error, ExampleOf, Huber, Mlp, Model, Momentum, Optimizer, Regression,
-    Relu, SeedableRng, Sgd, Softmax, TargetOf, Tokens, Trainer, Xoshiro256PlusPlus,
+    Relu, SeedableRng, Sgd, Softmax, Tanh, TargetOf, Tokens, Trainer, Xoshiro256PlusPlus,
 };
 
 use crate::support::{bits, bits_of};
@@ -11,10 +11,10 @@ use crate::support::{bits, bits_of};
 const HUGE: f32 = 3e38;
 const RATE: f32 = 1e38;
 
-type Token = Mlp<Tokens<1, 1, 1>, 1, Regression<1>, Relu>;
-type Number = Mlp<Dense<1>, 1, Regression<1>, Relu>;
-type Saturated = Mlp<Dense<1>, 2, Regression<1>>;
-type Classes = Mlp<Dense<1>, 1, Softmax<2>>;
+type Token = Mlp<Tokens<1, 1, 1>, Relu<1>, Regression<1>>;
+type Number = Mlp<Dense<1>, Relu<1>, Regression<1>>;
+type Saturated = Mlp<Dense<1>, Tanh<2>, Regression<1>>;
+type Classes = Mlp<Dense<1>, Tanh<1>, Softmax<2>>;
 
 /// A way to step on one example.
 type Step<M> = fn(&mut Trainer<M>, &ExampleOf<M>, &TargetOf<M>) -> Result<f32, Error>;
@@ -136,7 +136,7 @@ fn a_gradient_that_is_not_a_number_is_named() {
 /// Finite parameters whose sum is not: a step is taken as it is where they are small.
 #[test]
 fn large_parameters_are_no_overflow() {
-    type Idle = Mlp<Tokens<20, 1, 2>, 17, Softmax<4>>;
+    type Idle = Mlp<Tokens<20, 1, 2>, Tanh<17>, Softmax<4>>;
     let small = Idle::fan_in_scaled(&mut Xoshiro256PlusPlus::seed_from_u64(1));
     let mut large = small.clone();
     large.input.embedding.as_mut_slice()[2..].fill(HUGE); // of tokens that do not occur
@@ -159,7 +159,7 @@ fn large_parameters_are_no_overflow() {
     }
 }
 
-type Curve = Mlp<Dense<2>, 20, Regression<1>>;
+type Curve = Mlp<Dense<2>, Tanh<20>, Regression<1>>;
 
 fn optimizers() -> [Optimizer; 4] {
     [
@@ -226,7 +226,7 @@ fn the_step_that_is_refused_is_counted_from_0() {
 /// A gradient of 1e25 is finite, and so would the new parameters be; its square, which `AdamW` remembers, is not.
 #[test]
 fn a_memory_that_would_overflow_is_refused_too() {
-    type Line = Mlp<Dense<1>, 1, Regression<1, Huber>, Relu>;
+    type Line = Mlp<Dense<1>, Relu<1>, Regression<1, Huber>>;
     let mut model = Line::zeroed();
     model.input.weights[0] = 1.0;
     model.output.weights[0] = 1.0;

@@ -1,6 +1,6 @@
 //! A prediction is finite, or an error that says which output was not.
 
-use fused_mlp::architecture::{Activation, Head};
+use fused_mlp::model::{Head, HiddenLayers};
 use fused_mlp::{
     Backend, Binary, Dense, Error, Mlp, Model, Predictor, Regression, Relu, Sgd, Softmax, Tanh,
     Tokens, Trainer,
@@ -9,8 +9,8 @@ use fused_mlp::{
 use crate::support::shapes::{Case, Numbers, RandomHead, RandomInput};
 
 /// Predictions and logits of an input by every way to them.
-fn ways<I: RandomInput, const HIDDEN: usize, O: Head, A: Activation>(
-    model: &Mlp<I, HIDDEN, O, A>,
+fn ways<I: RandomInput, L: HiddenLayers, O: Head>(
+    model: &Mlp<I, L, O>,
     input: &I::Example,
 ) -> Vec<Result<O::Prediction, Error>> {
     let mut all = vec![model.predict(input)];
@@ -25,10 +25,10 @@ fn ways<I: RandomInput, const HIDDEN: usize, O: Head, A: Activation>(
 }
 
 /// How many of the predictions of random models of huge numbers were finite, and how many refused.
-fn outcomes<I: RandomInput, const HIDDEN: usize, O: RandomHead, A: Activation>() -> [usize; 2] {
+fn outcomes<I: RandomInput, L: HiddenLayers, O: RandomHead>() -> [usize; 2] {
     let mut counts = [0; 2];
     for seed in 0..200 {
-        let case = Case::<I, HIDDEN, O, A>::new(seed, 1, Numbers::Huge);
+        let case = Case::<I, L, O>::new(seed, 1, Numbers::Huge);
         for result in ways(&case.model, &case.inputs[0]) {
             match result {
                 Ok(outputs) => {
@@ -50,10 +50,10 @@ fn outcomes<I: RandomInput, const HIDDEN: usize, O: RandomHead, A: Activation>()
 #[test]
 fn a_prediction_is_finite_or_refused() {
     for counts in [
-        outcomes::<Dense<3>, 4, Regression<2>, Relu>(),
-        outcomes::<Dense<3>, 20, Softmax<5>, Relu>(),
-        outcomes::<Dense<2>, 7, Binary, Tanh>(),
-        outcomes::<Tokens<5, 2, 3>, 3, Softmax<19>, Tanh>(),
+        outcomes::<Dense<3>, Relu<4>, Regression<2>>(),
+        outcomes::<Dense<3>, (Relu<20>, Relu<7>), Softmax<5>>(),
+        outcomes::<Dense<2>, Tanh<7>, Binary>(),
+        outcomes::<Tokens<5, 2, 3>, Tanh<3>, Softmax<19>>(),
     ] {
         assert!(counts.iter().all(|&count| count > 0), "{counts:?}");
     }
@@ -61,7 +61,7 @@ fn a_prediction_is_finite_or_refused() {
 
 #[test]
 fn an_output_that_overflows_is_named() {
-    type Pair = Mlp<Dense<1>, 2, Regression<3>, Relu>;
+    type Pair = Mlp<Dense<1>, Relu<2>, Regression<3>>;
     let mut model = Pair::zeroed();
     model.input.weights.fill(1.0);
     model.output.weights[(1, 0)] = f32::MAX;

@@ -1,16 +1,15 @@
 //! The extremes that do compile, so that what the others fail on is what they show.
 use fused_mlp::{
-    Binary, Dense, Error, Huber, Mlp, Model, Regression, Relu, Sgd, Softmax, Tokens, Trainer,
-};
+    Binary, Dense, Error, Huber, Mlp, Model, Regression, Relu, Sgd, Softmax, Tokens, Trainer, Tanh};
 
 fn main() -> Result<(), Error> {
-    let classes = Mlp::<Tokens<256, 1, 1>, 1, Softmax<256>>::zeroed();
+    let classes = Mlp::<Tokens<256, 1, 1>, Tanh<1>, Softmax<256>>::zeroed();
     Trainer::new(classes, Sgd::new(0.1))?.step(&[[255]], &[255])?;
-    let numbers = Mlp::<Dense<1>, 1, Regression<1, Huber>, Relu>::zeroed();
+    let numbers = Mlp::<Dense<1>, Relu<1>, Regression<1, Huber>>::zeroed();
     Trainer::new(numbers, Sgd::new(0.1))?.step_one(&[0.5], &[0.5])?;
-    let yes_or_no = Mlp::<Dense<1>, 1, Binary>::zeroed();
+    let yes_or_no = Mlp::<Dense<1>, Tanh<1>, Binary>::zeroed();
     Trainer::new(yes_or_no, Sgd::new(0.1))?.step_one(&[0.5], &true)?;
-    let two = Mlp::<Dense<1>, 1, Softmax<2>>::zeroed();
+    let two = Mlp::<Dense<1>, Tanh<1>, Softmax<2>>::zeroed();
     Trainer::new(two, Sgd::new(0.1))?.step_one(&[0.5], &1)?;
     Ok(())
 }

@@ -1,19 +1,21 @@
 //! Each width must be at least one, and a softmax chooses between two.
-use fused_mlp::{Binary, Dense, Mlp, Model, Regression, Softmax, Tokens};
+use fused_mlp::{Binary, Dense, Mlp, Model, Regression, Softmax, Tokens, Tanh};
 
 fn draw<M: Model>() -> usize {
     let model = M::zeroed();
     let mut values = 0;
-    model.visit(&mut |_, tensor| values += tensor.len());
+    for (_, tensor) in model.tensors() {
+        values += tensor.len();
+    }
     values
 }
 
 fn main() {
-    draw::<Mlp<Tokens<0, 3, 2>, 100, Softmax<27>>>();
-    draw::<Mlp<Tokens<27, 0, 2>, 100, Softmax<27>>>();
-    draw::<Mlp<Tokens<27, 3, 0>, 100, Softmax<27>>>();
-    draw::<Mlp<Dense<0>, 100, Softmax<27>>>();
-    draw::<Mlp<Dense<8>, 0, Binary>>();
-    draw::<Mlp<Dense<8>, 100, Softmax<0>>>();
-    draw::<Mlp<Dense<8>, 100, Regression<0>>>();
+    draw::<Mlp<Tokens<0, 3, 2>, Tanh<100>, Softmax<27>>>();
+    draw::<Mlp<Tokens<27, 0, 2>, Tanh<100>, Softmax<27>>>();
+    draw::<Mlp<Tokens<27, 3, 0>, Tanh<100>, Softmax<27>>>();
+    draw::<Mlp<Dense<0>, Tanh<100>, Softmax<27>>>();
+    draw::<Mlp<Dense<8>, Tanh<0>, Binary>>();
+    draw::<Mlp<Dense<8>, Tanh<100>, Softmax<0>>>();
+    draw::<Mlp<Dense<8>, Tanh<100>, Regression<0>>>();
 }

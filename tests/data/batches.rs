@@ -1,7 +1,8 @@
 //! Data sets and the minibatches drawn from them.
 
 use fused_mlp::{
-    Dataset, Error, Minibatch, Mlp, SeedableRng, Sgd, Softmax, Tokens, Trainer, Xoshiro256PlusPlus,
+    Dataset, Error, Minibatch, Mlp, SeedableRng, Sgd, Softmax, Tanh, Tokens, Trainer,
+    Xoshiro256PlusPlus,
 };
 
 use crate::{chi_square, plausible};
@@ -78,7 +79,7 @@ fn a_selection_beyond_the_data_is_refused_and_leaves_nothing() {
     }
 }
 
-type Small = Mlp<Tokens<5, 1, 2>, 3, Softmax<5>>;
+type Small = Mlp<Tokens<5, 1, 2>, Tanh<3>, Softmax<5>>;
 
 fn small_trainer() -> Trainer<Small> {
     let model = Small::standard_normal(&mut Xoshiro256PlusPlus::seed_from_u64(1));

@@ -6,7 +6,7 @@ use fused_mlp::random::{StandardNormal, below};
 use fused_mlp::reference::Reference;
 use fused_mlp::sample::{categorical, name};
 use fused_mlp::{
-    Error, Mlp, Model, NameModel, Predictor, Rng, SeedableRng, Sgd, Softmax, Tokens, Trainer,
+    Error, Mlp, Model, NameModel, Predictor, Rng, SeedableRng, Sgd, Softmax, Tanh, Tokens, Trainer,
     Vocabulary, Xoshiro256PlusPlus,
 };
 use rand_xoshiro::rand_core::TryRng;
@@ -38,11 +38,11 @@ fn a_model_is_initialised_by_these_draws_in_storage_order() {
     let model = NameModel::standard_normal(&mut rng);
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
     let mut normal = StandardNormal::default();
-    model.visit(&mut |name, values| {
+    for (tensor, values) in model.tensors() {
         for &value in values {
-            assert_eq!(value, normal.sample(&mut rng), "{name}");
+            assert_eq!(value, normal.sample(&mut rng), "{}", tensor.name);
         }
-    });
+    }
 }
 
 #[test]
@@ -234,7 +234,7 @@ fn classes_come_as_often_as_the_softmax_says() {
 
 #[test]
 fn a_predictor_samples_as_often_as_the_reference_says() {
-    type Letters = Mlp<Tokens<5, 2, 2>, 10, Softmax<5>>;
+    type Letters = Mlp<Tokens<5, 2, 2>, Tanh<10>, Softmax<5>>;
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(17);
     let model = Letters::fan_in_scaled(&mut rng);
     let predictor = Predictor::new(&model).unwrap();

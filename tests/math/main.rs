@@ -12,7 +12,7 @@ mod ulp_helper;
 use std::f32::consts;
 use std::ops::RangeInclusive;
 
-use fused_mlp::{Backend, Dense, Mlp, Model, Regression, math};
+use fused_mlp::{Backend, Dense, Mlp, Model, Regression, Tanh, math};
 
 use sweep::{EXP, Function, Inputs, LN, TANH, sweep};
 
@@ -228,7 +228,7 @@ fn the_derivative_of_tanh_is_right_to_the_end_of_saturation() {
 /// derivative of tanh as the kernels compute it.
 #[test]
 fn the_kernels_use_that_derivative() {
-    type Neuron = Mlp<Dense<1>, 1, Regression<1>>;
+    type Neuron = Mlp<Dense<1>, Tanh<1>, Regression<1>>;
     let weight = 2.0_f32.powi(-60);
     let mut neuron = Neuron::zeroed();
     neuron.input.weights[0] = 1.0;

@@ -1,7 +1,7 @@
 //! The kernels' gradients on small models against differences of the kernels' own loss, which no reference has a part in.
 
-use fused_mlp::architecture::Activation;
-use fused_mlp::{Backend, Binary, Dense, Mlp, Model, Regression, Relu, Softmax, Tokens};
+use fused_mlp::model::HiddenLayers;
+use fused_mlp::{Backend, Binary, Dense, Mlp, Model, Regression, Relu, Softmax, Tanh, Tokens};
 use proptest::prelude::*;
 
 use crate::kernels::REGRESSIONS;
@@ -21,8 +21,8 @@ const DIFFERENCE_TOLERANCE: f64 = 3e-4;
 
 /// The loss is differenced as `(8 (f(s) − f(−s)) − (f(2s) − f(−2s))) / 12 s`, whose error falls with s⁴: it allows the wide
 /// steps that a loss rounded to `f32` needs.
-fn own_differences_match<I: RandomInput, const HIDDEN: usize, O: RandomHead, A: Activation>(
-    case: &Case<I, HIDDEN, O, A>,
+fn own_differences_match<I: RandomInput, L: HiddenLayers, O: RandomHead>(
+    case: &Case<I, L, O>,
     backend: Backend,
 ) -> Result<(), TestCaseError> {
     let Case {
@@ -30,7 +30,7 @@ fn own_differences_match<I: RandomInput, const HIDDEN: usize, O: RandomHead, A: 
         inputs,
         targets,
     } = case;
-    let loss_of = |model: &Mlp<I, HIDDEN, O, A>| {
+    let loss_of = |model: &Mlp<I, L, O>| {
         let (loss, _) = model.gradients_on(backend, inputs, targets).unwrap();
         f64::from(loss)
     };
@@ -40,12 +40,12 @@ fn own_differences_match<I: RandomInput, const HIDDEN: usize, O: RandomHead, A: 
         let moved_by = |offset: f32| {
             let mut moved = model.clone();
             let mut first = 0;
-            moved.visit_mut(&mut |_, values| {
+            for (_, values) in moved.tensors_mut() {
                 if let Some(value) = index.checked_sub(first).and_then(|at| values.get_mut(at)) {
                     *value += offset;
                 }
                 first += values.len();
-            });
+            }
             loss_of(&moved)
         };
         let near = moved_by(STEP) - moved_by(-STEP);
@@ -91,19 +91,21 @@ macro_rules! against_their_own_loss {
 const HALVES: Numbers = Numbers::Multiples(0.5);
 
 fn off_the_kink(model: &mut impl Model) {
-    model.visit_mut(&mut |name, values| {
-        if name == "hidden_bias" {
+    for (tensor, values) in model.tensors_mut() {
+        if tensor.name == "hidden_bias" {
             values.iter_mut().for_each(|bias| *bias += 1.0 / 8.0);
         }
-    });
+    }
 }
 
 against_their_own_loss! {
-    tokens_tanh_softmax_matches_its_own_differences: Mlp<Tokens<4, 2, 2>, 5, Softmax<3>>;
-    tokens_relu_softmax_matches_its_own_differences: Mlp<Tokens<4, 1, 3>, 7, Softmax<4>, Relu>;
-    tokens_tanh_regression_matches_its_own_differences: Mlp<Tokens<3, 3, 1>, 4, Regression<2>>;
-    numbers_tanh_softmax_matches_its_own_differences: Mlp<Dense<3>, 6, Softmax<2>>;
-    numbers_tanh_regression_matches_its_own_differences: Mlp<Dense<1>, 1, Regression<1>>;
-    numbers_tanh_binary_matches_its_own_differences: Mlp<Dense<2>, 4, Binary>;
-    numbers_relu_regression_matches_its_own_differences: Mlp<Dense<3>, 5, Regression<2>, Relu>;
+    tokens_tanh_softmax_matches_its_own_differences: Mlp<Tokens<4, 2, 2>, Tanh<5>, Softmax<3>>;
+    tokens_relu_softmax_matches_its_own_differences: Mlp<Tokens<4, 1, 3>, Relu<7>, Softmax<4>>;
+    tokens_tanh_regression_matches_its_own_differences: Mlp<Tokens<3, 3, 1>, Tanh<4>, Regression<2>>;
+    numbers_tanh_softmax_matches_its_own_differences: Mlp<Dense<3>, Tanh<6>, Softmax<2>>;
+    numbers_tanh_regression_matches_its_own_differences: Mlp<Dense<1>, Tanh<1>, Regression<1>>;
+    numbers_tanh_binary_matches_its_own_differences: Mlp<Dense<2>, Tanh<4>, Binary>;
+    numbers_relu_regression_matches_its_own_differences: Mlp<Dense<3>, Relu<5>, Regression<2>>;
+    two_tanh_layers_match_their_own_differences: Mlp<Dense<3>, (Tanh<4>, Tanh<5>), Softmax<3>>;
+    relu_before_two_tanh_layers_matches_its_own_differences: Mlp<Dense<2>, (Relu<6>, Tanh<4>, Tanh<3>), Binary>;
 }

@@ -3,10 +3,10 @@
 //! The reference gives losses only. They are enough: the loss of class c is −ln of its probability, and that of a target that
 //! equals the prediction is zero.
 
-use fused_mlp::architecture::{Activation, Head};
+use fused_mlp::model::{Head, HiddenLayers};
 use fused_mlp::reference::Reference;
 use fused_mlp::{
-    Backend, Binary, Dense, Mlp, Model, Predictor, Regression, Relu, Sgd, Softmax, TargetOf,
+    Backend, Binary, Dense, Mlp, Model, Predictor, Regression, Relu, Sgd, Softmax, Tanh, TargetOf,
     Tokens, Trainer,
 };
 
@@ -18,8 +18,8 @@ use crate::support::shapes::{Case, RandomHead, RandomInput};
 const TOLERANCE: f64 = 5e-6;
 
 /// What every face of a model makes of one input: predictions and logits.
-fn predictions<I: RandomInput, const HIDDEN: usize, O: Head, A: Activation>(
-    model: &Mlp<I, HIDDEN, O, A>,
+fn predictions<I: RandomInput, L: HiddenLayers, O: Head>(
+    model: &Mlp<I, L, O>,
     input: &I::Example,
 ) -> Vec<[O::Prediction; 2]> {
     let mut all = Vec::new();
@@ -43,8 +43,8 @@ fn predictions<I: RandomInput, const HIDDEN: usize, O: Head, A: Activation>(
 }
 
 /// One random model after another, with one input each.
-fn each_case<I: RandomInput, const HIDDEN: usize, O: RandomHead, A: Activation>(
-    mut check: impl FnMut(&Mlp<I, HIDDEN, O, A>, &I::Example),
+fn each_case<I: RandomInput, L: HiddenLayers, O: RandomHead>(
+    mut check: impl FnMut(&Mlp<I, L, O>, &I::Example),
 ) {
     for seed in 0..repetitions(30) {
         let Case { model, inputs, .. } = case(seed, 1);
@@ -60,8 +60,8 @@ fn is_close(found: f32, expected: f64, scale: f64) -> bool {
     (f64::from(found) - expected).abs() <= TOLERANCE * scale
 }
 
-fn classes_match<I: RandomInput, const HIDDEN: usize, const CLASSES: usize, A: Activation>() {
-    each_case(|model: &Mlp<I, HIDDEN, Softmax<CLASSES>, A>, input| {
+fn classes_match<I: RandomInput, L: HiddenLayers, const CLASSES: usize>() {
+    each_case(|model: &Mlp<I, L, Softmax<CLASSES>>, input| {
         let class = |class: usize| u8::try_from(class).unwrap();
         let losses = [(); CLASSES].map(|()| 0.0);
         let mut losses: [f64; CLASSES] = losses;
@@ -94,16 +94,17 @@ fn classes_match<I: RandomInput, const HIDDEN: usize, const CLASSES: usize, A: A
 
 #[test]
 fn probabilities_and_logits_are_those_of_the_reference() {
-    classes_match::<Tokens<27, 3, 2>, 100, 27, fused_mlp::Tanh>();
-    classes_match::<Tokens<2, 1, 1>, 1, 2, fused_mlp::Tanh>();
-    classes_match::<Tokens<27, 8, 10>, 200, 33, fused_mlp::Tanh>();
-    classes_match::<Dense<4>, 7, 256, Relu>();
+    classes_match::<Tokens<27, 3, 2>, Tanh<100>, 27>();
+    classes_match::<Tokens<2, 1, 1>, Tanh<1>, 2>();
+    classes_match::<Tokens<27, 8, 10>, Tanh<200>, 33>();
+    classes_match::<Dense<4>, Relu<7>, 256>();
+    classes_match::<Dense<4>, (Tanh<17>, Relu<64>, Tanh<1>), 5>();
 }
 
 #[test]
 fn numbers_are_those_of_the_reference() {
-    fn check<I: RandomInput, const HIDDEN: usize, const OUTPUTS: usize, A: Activation>() {
-        each_case(|model: &Mlp<I, HIDDEN, Regression<OUTPUTS>, A>, input| {
+    fn check<I: RandomInput, L: HiddenLayers, const OUTPUTS: usize>() {
+        each_case(|model: &Mlp<I, L, Regression<OUTPUTS>>, input| {
             for [prediction, logits] in predictions(model, input) {
                 assert_eq!(prediction, logits);
                 let error = loss(model, *input, prediction).sqrt();
@@ -111,14 +112,15 @@ fn numbers_are_those_of_the_reference() {
             }
         });
     }
-    check::<Dense<8>, 64, 1, Relu>();
-    check::<Dense<17>, 7, 19, fused_mlp::Tanh>();
-    check::<Tokens<27, 3, 2>, 100, 2, fused_mlp::Tanh>();
+    check::<Dense<8>, Relu<64>, 1>();
+    check::<Dense<17>, Tanh<7>, 19>();
+    check::<Dense<17>, (Relu<258>, Tanh<33>), 300>();
+    check::<Tokens<27, 3, 2>, Tanh<100>, 2>();
 }
 
 #[test]
 fn the_probability_of_yes_is_that_of_the_reference() {
-    each_case(|model: &Mlp<Dense<6>, 33, Binary>, input| {
+    each_case(|model: &Mlp<Dense<6>, Tanh<33>, Binary>, input| {
         let yes = (-loss(model, *input, true)).exp();
         let odds = loss(model, *input, false) - loss(model, *input, true);
         for [prediction, logits] in predictions(model, input) {
@@ -133,8 +135,8 @@ fn the_probability_of_yes_is_that_of_the_reference() {
 }
 
 /// Asserts that the loss of a batch, whose true value is `expected`, comes out within a millionth on every path.
-fn assert_loss<I: RandomInput, const HIDDEN: usize, O: Head, A: Activation>(
-    model: &Mlp<I, HIDDEN, O, A>,
+fn assert_loss<I: RandomInput, L: HiddenLayers, O: Head>(
+    model: &Mlp<I, L, O>,
     input: I::Example,
     target: O::Target,
     expected: f64,
@@ -164,7 +166,7 @@ fn assert_loss<I: RandomInput, const HIDDEN: usize, O: Head, A: Activation>(
 
 #[test]
 fn a_softmax_loss_that_fits_an_f32_is_finite() {
-    type Classes = Mlp<Dense<1>, 1, Softmax<3>>;
+    type Classes = Mlp<Dense<1>, Tanh<1>, Softmax<3>>;
     for far in [90.0, 200.0, 1e10, 1e38, 3e38_f32] {
         let mut model = Classes::zeroed();
         model.output.bias[1] = far;
@@ -178,7 +180,7 @@ fn a_softmax_loss_that_fits_an_f32_is_finite() {
 #[test]
 fn a_binary_loss_that_fits_an_f32_is_finite() {
     for far in [20.0, 90.0, 1e10, 1e38, 3e38_f32] {
-        let mut model = Mlp::<Dense<1>, 1, Binary>::zeroed();
+        let mut model = Mlp::<Dense<1>, Tanh<1>, Binary>::zeroed();
         model.output.bias[0] = far;
         assert_loss(&model, [0.0], false, far.into());
         model.output.bias[0] = -far;
@@ -188,7 +190,7 @@ fn a_binary_loss_that_fits_an_f32_is_finite() {
 
 #[test]
 fn a_squared_error_that_fits_an_f32_is_finite() {
-    type Numbers = Mlp<Dense<1>, 1, Regression<19>>;
+    type Numbers = Mlp<Dense<1>, Tanh<1>, Regression<19>>;
     let model = Numbers::zeroed();
     for error in [1e-15, 1e10, 1e18, 1e19_f32] {
         assert_loss(&model, [0.0], [error; 19], f64::from(error).powi(2));

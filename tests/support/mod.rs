@@ -56,7 +56,9 @@ pub(crate) fn bits(value: f32) -> u32 {
 /// All parameters (or gradients), in storage order.
 pub(crate) fn flat<M: Model>(model: &M) -> Vec<f32> {
     let mut all = Vec::new();
-    model.visit(&mut |_, values| all.extend_from_slice(values));
+    for (_, values) in model.tensors() {
+        all.extend_from_slice(values);
+    }
     all
 }
 

@@ -1,9 +1,11 @@
 //! Models of many shapes, and random batches for any of them.
 
-use fused_mlp::architecture::{Activation, Head, Input, RegressionLoss};
+use fused_mlp::model::{Head, HiddenLayers, Input, RegressionLoss, Role, Tensor};
+use std::any::type_name;
+
 use fused_mlp::random::{StandardNormal, below};
 use fused_mlp::{
-    Binary, Dense, Mlp, Model, Regression, SeedableRng, Softmax, Tokens,
+    Binary, Dense, Mlp, Model, Regression, SeedableRng, Softmax, Tanh, Tokens,
     Xoshiro256PlusPlus as Xoshiro,
 };
 
@@ -12,31 +14,72 @@ use fused_mlp::{
 /// activations.
 macro_rules! for_every_shape {
     ($test:ident) => {
-        $test! { one_neuron: Mlp<Tokens<2, 1, 1>, 1, Softmax<2>> }
-        $test! { seven_neurons: Mlp<Tokens<5, 2, 3>, 7, Softmax<5>> }
+        $test! { one_neuron: Mlp<Tokens<2, 1, 1>, Tanh<1>, Softmax<2>> }
+        $test! { seven_neurons: Mlp<Tokens<5, 2, 3>, Tanh<7>, Softmax<5>> }
         $test! { the_name_model: NameModel }
-        $test! { a_context_of_four: Mlp<Tokens<16, 4, 1>, 16, Softmax<16>> }
-        $test! { a_context_of_five: Mlp<Tokens<3, 5, 2>, 100, Softmax<17>> }
-        $test! { a_context_of_six: Mlp<Tokens<27, 6, 16>, 16, Softmax<33>, Relu> }
-        $test! { a_context_of_seven: Mlp<Tokens<10, 7, 5>, 1, Softmax<3>> }
-        $test! { a_context_of_eight: Mlp<Tokens<27, 8, 10>, 200, Softmax<27>> }
-        $test! { every_byte_a_token: Mlp<Tokens<256, 3, 4>, 7, Softmax<256>> }
-        $test! { tokens_to_numbers: Mlp<Tokens<27, 3, 2>, 100, Regression<2>> }
-        $test! { one_number_to_one: Mlp<Dense<1>, 1, Regression<1>> }
-        $test! { numbers_to_one: Mlp<Dense<8>, 64, Regression<1>, Relu> }
-        $test! { numbers_to_numbers: Mlp<Dense<17>, 7, Regression<19>> }
-        $test! { numbers_to_classes: Mlp<Dense<4>, 200, Softmax<10>, Relu> }
-        $test! { numbers_to_yes_or_no: Mlp<Dense<6>, 33, Binary> }
-        $test! { more_neurons_than_a_block: Mlp<Dense<3>, 258, Regression<2>> }
-        $test! { more_outputs_than_a_block: Mlp<Dense<2>, 5, Regression<257, Huber>> }
-        $test! { tokens_to_numbers_by_huber: Mlp<Tokens<9, 2, 3>, 16, Regression<3, Huber>, Relu> }
+        $test! { a_context_of_four: Mlp<Tokens<16, 4, 1>, Tanh<16>, Softmax<16>> }
+        $test! { a_context_of_five: Mlp<Tokens<3, 5, 2>, Tanh<100>, Softmax<17>> }
+        $test! { a_context_of_six: Mlp<Tokens<27, 6, 16>, Relu<16>, Softmax<33>> }
+        $test! { a_context_of_seven: Mlp<Tokens<10, 7, 5>, Tanh<1>, Softmax<3>> }
+        $test! { a_context_of_eight: Mlp<Tokens<27, 8, 10>, Tanh<200>, Softmax<27>> }
+        $test! { every_byte_a_token: Mlp<Tokens<256, 3, 4>, Tanh<7>, Softmax<256>> }
+        $test! { tokens_to_numbers: Mlp<Tokens<27, 3, 2>, Tanh<100>, Regression<2>> }
+        $test! { one_number_to_one: Mlp<Dense<1>, Tanh<1>, Regression<1>> }
+        $test! { numbers_to_one: Mlp<Dense<8>, Relu<64>, Regression<1>> }
+        $test! { numbers_to_numbers: Mlp<Dense<17>, Tanh<7>, Regression<19>> }
+        $test! { numbers_to_classes: Mlp<Dense<4>, Relu<200>, Softmax<10>> }
+        $test! { numbers_to_yes_or_no: Mlp<Dense<6>, Tanh<33>, Binary> }
+        $test! { more_neurons_than_a_block: Mlp<Dense<3>, Tanh<258>, Regression<2>> }
+        $test! { more_outputs_than_a_block: Mlp<Dense<2>, Tanh<5>, Regression<257, Huber>> }
+        $test! { tokens_to_numbers_by_huber: Mlp<Tokens<9, 2, 3>, Relu<16>, Regression<3, Huber>> }
+        $test! { two_layers: Mlp<Dense<4>, (Tanh<64>, Tanh<64>), Softmax<2>> }
+        $test! { three_mixed_layers: Mlp<Tokens<9, 3, 2>, (Relu<33>, Tanh<17>, Relu<16>), Softmax<9>> }
+        $test! { four_layers: Mlp<Dense<8>, (Tanh<17>, Relu<1>, Tanh<40>, Tanh<7>), Regression<1, Huber>> }
+        $test! {
+            eight_layers:
+            Mlp<Tokens<5, 2, 3>, (Tanh<20>, Relu<17>, Tanh<16>, Relu<33>, Tanh<1>, Relu<5>, Relu<18>, Tanh<9>), Binary>
+        }
+        $crate::support::shapes::for_more_deep_shapes! { $test }
     };
 }
 pub(crate) use for_every_shape;
 
+/// Shapes of several layers that are run in the form for all shapes alone, with debug assertions: each kernel that a release
+/// build has for its own costs seconds to compile.
+#[cfg(debug_assertions)]
+macro_rules! for_more_deep_shapes {
+    ($test:ident) => {
+        $test! { two_layers_of_relu: Mlp<Dense<8>, (Relu<120>, Relu<84>), Regression<4>> }
+        $test! { two_layers_of_one_neuron: Mlp<Dense<1>, (Tanh<1>, Tanh<1>), Regression<1>> }
+        $test! { two_wide_layers: Mlp<Tokens<27, 3, 2>, (Tanh<200>, Relu<258>), Softmax<27>> }
+        $test! { three_layers: Mlp<Dense<6>, (Tanh<17>, Tanh<17>, Tanh<17>), Binary> }
+        $test! { five_layers: Mlp<Tokens<3, 2, 1>, (Relu<7>, Tanh<32>, Relu<15>, Tanh<48>, Tanh<2>), Softmax<4>> }
+        $test! { six_layers: Mlp<Dense<3>, (Tanh<5>, Tanh<31>, Relu<16>, Tanh<1>, Relu<65>, Tanh<4>), Regression<3>> }
+        $test! {
+            seven_layers:
+            Mlp<Dense<2>, (Relu<9>, Relu<17>, Tanh<1>, Tanh<24>, Relu<32>, Tanh<6>, Relu<10>), Regression<17>>
+        }
+    };
+}
+#[cfg(not(debug_assertions))]
+macro_rules! for_more_deep_shapes {
+    ($test:ident) => {};
+}
+pub(crate) use for_more_deep_shapes;
+
 /// An input kind that random examples can be drawn for.
 pub(crate) trait RandomInput: Input {
     fn draw(rng: &mut Random) -> Self::Example;
+
+    /// The tokens of an input that has some.
+    fn tokens(_: &Self::Example) -> &[u8] {
+        &[]
+    }
+
+    /// The features of an input that has some.
+    fn features(_: &Self::Example) -> &[f32] {
+        &[]
+    }
 }
 
 impl<const VOCAB: usize, const CONTEXT: usize, const EMBED: usize> RandomInput
@@ -45,11 +88,19 @@ impl<const VOCAB: usize, const CONTEXT: usize, const EMBED: usize> RandomInput
     fn draw(rng: &mut Random) -> [u8; CONTEXT] {
         [(); CONTEXT].map(|()| rng.below(VOCAB))
     }
+
+    fn tokens(input: &[u8; CONTEXT]) -> &[u8] {
+        input
+    }
 }
 
 impl<const FEATURES: usize> RandomInput for Dense<FEATURES> {
     fn draw(rng: &mut Random) -> [f32; FEATURES] {
         [(); FEATURES].map(|()| rng.number())
+    }
+
+    fn features(input: &[f32; FEATURES]) -> &[f32] {
+        input
     }
 }
 
@@ -138,18 +189,20 @@ impl Random {
 
 /// A model with a batch for it.
 #[derive(Debug, Clone)]
-pub(crate) struct Case<I: RandomInput, const HIDDEN: usize, O: RandomHead, A: Activation> {
-    pub(crate) model: Mlp<I, HIDDEN, O, A>,
+pub(crate) struct Case<I: RandomInput, L: HiddenLayers, O: RandomHead> {
+    pub(crate) model: Mlp<I, L, O>,
     pub(crate) inputs: Vec<I::Example>,
     pub(crate) targets: Vec<O::Target>,
 }
 
-impl<I: RandomInput, const HIDDEN: usize, O: RandomHead, A: Activation> Case<I, HIDDEN, O, A> {
+impl<I: RandomInput, L: HiddenLayers, O: RandomHead> Case<I, L, O> {
     /// Parameters of these numbers, in storage order, and then `len` examples.
     pub(crate) fn new(seed: u64, len: usize, numbers: Numbers) -> Self {
         let mut random = Random::new(seed, numbers);
         let mut model = Mlp::zeroed();
-        model.visit_mut(&mut |_, values| values.fill_with(|| random.number()));
+        for (_, values) in model.tensors_mut() {
+            values.fill_with(|| random.number());
+        }
         Self::with_model(model, &mut random, len)
     }
 
@@ -160,11 +213,99 @@ impl<I: RandomInput, const HIDDEN: usize, O: RandomHead, A: Activation> Case<I, 
         Self::with_model(model, &mut random, len)
     }
 
-    fn with_model(model: Mlp<I, HIDDEN, O, A>, random: &mut Random, len: usize) -> Self {
+    /// The same with `change` made to the model, and every input that brings the sum of a ReLU neuron near zero, closer than
+    /// this share of its terms, drawn anew; and if that does not help, as there may be few different inputs, the model too.
+    ///
+    /// On which side of its kink such a neuron is, would be a matter of rounding.
+    pub(crate) fn off_the_kinks(
+        seed: u64,
+        len: usize,
+        numbers: Numbers,
+        margin: f64,
+        change: impl Fn(&mut Mlp<I, L, O>),
+    ) -> Self {
+        let mut random = Random::new(!seed, numbers);
+        'model: for attempt in 0..100 {
+            let mut case = Self::new(seed.wrapping_add(attempt), len, numbers);
+            change(&mut case.model);
+            for input in &mut case.inputs {
+                let mut redraws = 0..100;
+                while kink_distance(&case.model, input) < margin {
+                    if redraws.next().is_none() {
+                        continue 'model;
+                    }
+                    *input = I::draw(&mut random);
+                }
+            }
+            return case;
+        }
+        panic!("a hundred models have a sum near zero for every input");
+    }
+
+    fn with_model(model: Mlp<I, L, O>, random: &mut Random, len: usize) -> Self {
         Self {
             model,
             inputs: (0..len).map(|_| I::draw(random)).collect(),
             targets: (0..len).map(|_| O::draw(random)).collect(),
         }
     }
+}
+
+/// Which hidden layers are ReLU, first to last, as the type's name tells.
+pub(crate) fn relu_layers<L: HiddenLayers>() -> Vec<bool> {
+    let names = type_name::<L>()
+        .split("::")
+        .filter(|part| part.contains('<'));
+    names.map(|name| name.starts_with("Relu")).collect()
+}
+
+/// The smallest |z| / Σ |terms of z| over the ReLU neurons of a model, in `f64`; infinite without such neurons.
+fn kink_distance<I: RandomInput, L: HiddenLayers, O: RandomHead>(
+    model: &Mlp<I, L, O>,
+    input: &I::Example,
+) -> f64 {
+    let tensors: Vec<(Tensor, &[f32])> = model.tensors().collect();
+    let values_of = |layer, role| {
+        let found = tensors
+            .iter()
+            .find(|(tensor, _)| (tensor.layer, tensor.role) == (layer, role));
+        found.map(|(_, values)| *values)
+    };
+    let mut inputs: Vec<f64> = match values_of(0, Role::Embedding) {
+        Some(table) => I::tokens(input)
+            .iter()
+            .flat_map(|&token| {
+                let width = tensors[0].0.columns;
+                &table[usize::from(token) * width..][..width]
+            })
+            .copied()
+            .map(f64::from)
+            .collect(),
+        None => I::features(input).iter().copied().map(f64::from).collect(),
+    };
+    let mut distance = f64::INFINITY;
+    for (layer, is_relu) in relu_layers::<L>().into_iter().enumerate() {
+        let weights = values_of(layer, Role::Weights).expect("a layer has weights");
+        let bias = values_of(layer, Role::Bias).expect("a layer has a bias");
+        let neurons = bias.len();
+        let sums = bias.iter().enumerate().map(|(n, &bias)| {
+            let terms = inputs.iter().enumerate();
+            let terms = terms.map(|(i, input)| input * f64::from(weights[i * neurons + n]));
+            terms.fold(
+                (f64::from(bias), f64::from(bias).abs()),
+                |(z, size), term| (z + term, size + term.abs()),
+            )
+        });
+        inputs = sums
+            .map(|(z, size)| {
+                if is_relu {
+                    distance = distance.min(if size > 0.0 { z.abs() / size } else { 0.0 });
+                    z.max(0.0)
+                } else {
+                    z.tanh()
+                }
+            })
+            .collect();
+    }
+    distance
 }

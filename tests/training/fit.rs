@@ -2,10 +2,11 @@
 
 use core::ops::ControlFlow::{Break, Continue};
 
+use fused_mlp::model::HiddenLayers;
 use fused_mlp::schedule::{constant, cosine, warm_up};
 use fused_mlp::{
-    AdamW, Dataset, Dense, Error, Fit, Minibatch, Mlp, Model, Optimizer, Regression, SeedableRng,
-    Sgd, Softmax, Tanh, Tokens, Trainer, Xoshiro256PlusPlus,
+    AdamW, Dataset, Dense, Error, Fit, Minibatch, Mlp, Model, Optimizer, Regression, Relu,
+    SeedableRng, Sgd, Softmax, Tanh, Tokens, Trainer, Xoshiro256PlusPlus,
 };
 use proptest::prelude::*;
 
@@ -26,8 +27,8 @@ fn assert_same<M: Model + PartialEq>(
 
 /// Trains a model by `fit` and by its loop, and compares.
 #[expect(clippy::cast_possible_truncation, reason = "a rate is rounded once")]
-fn compare<I: RandomInput, const HIDDEN: usize, O: RandomHead>(
-    case: Case<I, HIDDEN, O, Tanh>,
+fn compare<I: RandomInput, L: HiddenLayers, O: RandomHead>(
+    case: Case<I, L, O>,
     optimizer: Optimizer,
     [steps, batch]: [u8; 2],
     schedule: impl Fn(u64) -> f64,
@@ -90,15 +91,15 @@ proptest! {
                 constant(step)
             }
         };
-        let case = Case::<Tokens<9, 3, 2>, 20, Softmax<9>, _>::fan_in_scaled(seed, examples);
+        let case = Case::<Tokens<9, 3, 2>, Tanh<20>, Softmax<9>>::fan_in_scaled(seed, examples);
         compare(case, optimizer, [steps, batch], schedule);
-        let case = Case::<Dense<5>, 33, Regression<2>, _>::fan_in_scaled(seed, examples);
+        let case = Case::<Dense<5>, (Tanh<33>, Relu<17>), Regression<2>>::fan_in_scaled(seed, examples);
         let slow = optimizer.with_learning_rate(1e-3);
         compare(case, slow, [steps, batch], schedule);
     }
 }
 
-type Curve = Mlp<Dense<1>, 8, Regression<1>>;
+type Curve = Mlp<Dense<1>, Tanh<8>, Regression<1>>;
 
 fn curve() -> (Trainer<Curve>, Dataset<[f32; 1], [f32; 1]>) {
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(5);
@@ -243,7 +244,7 @@ fn a_step_that_fails_ends_the_run_with_its_error_and_leaves_the_step_before() {
 
 #[test]
 fn data_of_a_larger_vocabulary_are_refused() {
-    type Letters = Mlp<Tokens<4, 2, 1>, 3, Softmax<4>>;
+    type Letters = Mlp<Tokens<4, 2, 1>, Tanh<3>, Softmax<4>>;
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
     let mut trainer = Trainer::new(Letters::fan_in_scaled(&mut rng), Sgd::new(0.1)).unwrap();
     for (input, target) in [([0, 4], 3), ([0, 3], 4)] {

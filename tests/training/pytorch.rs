@@ -4,15 +4,15 @@
 
 use fused_mlp::schedule::{cosine, step_decay, warm_up};
 use fused_mlp::{
-    AdamW, Backend, Dataset, Minibatch, Mlp, Model, Momentum, Optimizer, Sgd, Softmax, Tokens,
-    Trainer,
+    AdamW, Backend, Dataset, Minibatch, Mlp, Model, Momentum, Optimizer, Sgd, Softmax, Tanh,
+    Tokens, Trainer,
 };
 use serde_json::Value;
 
 use crate::common::{Arrays, json};
 use crate::support::flat;
 
-type Letters = Mlp<Tokens<7, 3, 2>, 12, Softmax<7>>;
+type Letters = Mlp<Tokens<7, 3, 2>, Tanh<12>, Softmax<7>>;
 
 /// How PyTorch's parameters are called, in this crate's order.
 const TENSORS: [&str; 5] = ["C", "W1", "b1", "W2", "b2"];
@@ -98,10 +98,10 @@ fn given(record: &Value, arrays: &Arrays) -> (Letters, Vec<Minibatch<[u8; 3], u8
     });
     let mut model = Letters::zeroed();
     let mut tensors = TENSORS.iter();
-    model.visit_mut(&mut |_, values| {
+    for (_, values) in model.tensors_mut() {
         let name = format!("init_{}", tensors.next().unwrap());
         values.copy_from_slice(&arrays.f32(&name));
-    });
+    }
     (model, batches.collect())
 }
 

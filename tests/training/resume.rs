@@ -1,9 +1,9 @@
 //! A run that goes on from a state is the unbroken run, to the bit; a state that no run comes to is refused.
 
-use fused_mlp::architecture::Activation;
+use fused_mlp::model::HiddenLayers;
 use fused_mlp::{
     AdamW, Backend, Binary, Dense, Error, Huber, Mlp, Model, Momentum, NameModel, Optimizer,
-    Regression, Relu, SeedableRng, Sgd, Softmax, Tokens, Trainer, TrainingState,
+    Regression, Relu, SeedableRng, Sgd, Softmax, Tanh, Tokens, Trainer, TrainingState,
     Xoshiro256PlusPlus,
 };
 use proptest::prelude::*;
@@ -16,9 +16,9 @@ use crate::{REGRESSIONS, bits, optimizers};
 const STEPS: usize = 12;
 
 /// A step on all examples, or on one: whichever is the turn of step `step`. Gives the bits of its loss; a step may fail.
-fn step<I: RandomInput, const HIDDEN: usize, O: RandomHead, A: Activation>(
-    trainer: &mut Trainer<Mlp<I, HIDDEN, O, A>>,
-    case: &Case<I, HIDDEN, O, A>,
+fn step<I: RandomInput, L: HiddenLayers, O: RandomHead>(
+    trainer: &mut Trainer<Mlp<I, L, O>>,
+    case: &Case<I, L, O>,
     step: usize,
 ) -> Result<u32, Error> {
     let example = step % case.inputs.len();
@@ -77,7 +77,7 @@ mod continued_runs_equal_unbroken_ones_to_the_bit {
 
 #[test]
 fn a_state_has_the_moments_that_the_optimizer_keeps() {
-    let case = Case::<Dense<3>, 5, Regression<2>, Relu>::new(1, 4, Numbers::Normal);
+    let case = Case::<Dense<3>, Relu<5>, Regression<2>>::new(1, 4, Numbers::Normal);
     for (optimizer, moments) in optimizers().into_iter().zip([0, 1, 1, 2]) {
         let mut trainer = Trainer::new(case.model.clone(), optimizer).unwrap();
         let before = trainer.state();
@@ -94,7 +94,7 @@ fn a_state_has_the_moments_that_the_optimizer_keeps() {
 #[test]
 fn the_first_moments_are_shares_of_the_gradients() {
     // After one step v = g for momentum, and m = (1 − β₁) g, v = (1 − β₂) g² for AdamW.
-    let case = Case::<Dense<3>, 5, Regression<2>, Relu>::new(2, 4, Numbers::Normal);
+    let case = Case::<Dense<3>, Relu<5>, Regression<2>>::new(2, 4, Numbers::Normal);
     let (_, gradients) = case.model.gradients(&case.inputs, &case.targets).unwrap();
     let gradients = crate::support::flat(&gradients);
     let moments = |optimizer: Optimizer| {

@@ -5,7 +5,7 @@ use core::ops::ControlFlow;
 use fused_mlp::schedule::constant;
 use fused_mlp::{
     AdamW, Dataset, Dense, EarlyStopping, Error, Fit, Minibatch, Mlp, Plateau, Regression,
-    SeedableRng, Sgd, Softmax, Tokens, Trainer, Xoshiro256PlusPlus,
+    SeedableRng, Sgd, Softmax, Tanh, Tokens, Trainer, Xoshiro256PlusPlus,
 };
 use proptest::prelude::*;
 
@@ -13,12 +13,12 @@ use crate::support::config;
 use crate::support::shapes::Case;
 use crate::{REGRESSIONS, bits};
 
-type Numbers = Mlp<Dense<3>, 17, Regression<2>>;
+type Numbers = Mlp<Dense<3>, (Tanh<17>, Tanh<6>), Regression<2>>;
 type Data = Dataset<[f32; 3], [f32; 2]>;
 
 /// A model that soon learns a dozen examples of noise by heart, and then does worse on others.
 fn noise(seed: u64) -> (Numbers, [Data; 2]) {
-    let case = Case::<Dense<3>, 17, Regression<2>, _>::fan_in_scaled(seed, 24);
+    let case = Case::<Dense<3>, (Tanh<17>, Tanh<6>), Regression<2>>::fan_in_scaled(seed, 24);
     let (inputs, targets) = (case.inputs.split_at(12), case.targets.split_at(12));
     let train = Dataset::new(inputs.0.to_vec(), targets.0.to_vec());
     let dev = Dataset::new(inputs.1.to_vec(), targets.1.to_vec());
@@ -125,7 +125,7 @@ fn without_an_evaluation_there_is_no_best_model() {
 
 #[test]
 fn a_loss_that_overflows_is_no_improvement() {
-    type Line = Mlp<Dense<1>, 1, Regression<1>>;
+    type Line = Mlp<Dense<1>, Tanh<1>, Regression<1>>;
     let mut model = Line::fan_in_scaled(&mut Xoshiro256PlusPlus::seed_from_u64(1));
     model.output.bias[0] = 1e30;
     let data = Dataset::new(vec![[0.0]], vec![[0.0]]).unwrap();
@@ -182,7 +182,7 @@ fn settings_outside_their_range_are_refused_by_name() {
 
 #[test]
 fn a_data_set_of_a_larger_vocabulary_is_refused() {
-    type Letters = Mlp<Tokens<4, 2, 1>, 3, Softmax<4>>;
+    type Letters = Mlp<Tokens<4, 2, 1>, Tanh<3>, Softmax<4>>;
     let plateau = Plateau {
         every: 1,
         patience: 1,

@@ -1,7 +1,8 @@
 //! A file taken apart into its header and data, so that either can be spoilt.
 
 /// A small model, whose file the tests know by heart.
-pub(crate) type Small = fused_mlp::Mlp<fused_mlp::Tokens<3, 2, 2>, 4, fused_mlp::Softmax<3>>;
+pub(crate) type Small =
+    fused_mlp::Mlp<fused_mlp::Tokens<3, 2, 2>, fused_mlp::Tanh<4>, fused_mlp::Softmax<3>>;
 
 /// The header of a small model's file, as other programs write it.
 const HEADER: &str = concat!(

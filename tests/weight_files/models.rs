@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::PathBuf;
 
-use fused_mlp::architecture::{Activation, Head, Input};
-use fused_mlp::weights::{self, Keys};
+use fused_mlp::model::{Head, HiddenLayers, Input};
+use fused_mlp::weights::{self, Key, Keys};
 use fused_mlp::{
-    Dense, Error, Huber, Mlp, NameModel, Regression, Relu, SeedableRng, Softmax, Tokens,
+    Dense, Error, Huber, Mlp, NameModel, Regression, Relu, SeedableRng, Softmax, Tanh, Tokens,
     Xoshiro256PlusPlus,
 };
 use proptest::prelude::*;
@@ -48,7 +48,7 @@ pub(crate) fn name_model(seed: u64) -> NameModel {
 fn key_maps() -> [Keys; 3] {
     [
         Keys::makemore(),
-        Keys::linear("embedding", "hidden", "output"),
+        Keys::sequential(),
         Keys::makemore().with_prefix("model.\u{e9}\"\\\n"),
     ]
 }
@@ -68,12 +68,10 @@ fn tensor(file: &SafeTensors<'_>, name: &str, shape: &[usize]) -> Vec<f32> {
 }
 
 /// Asserts that a model comes back from its bytes, under all keys.
-fn assert_round_trip<I: Input, const HIDDEN: usize, O: Head, A: Activation>(
-    model: &Mlp<I, HIDDEN, O, A>,
-) {
+fn assert_round_trip<I: Input, L: HiddenLayers, O: Head>(model: &Mlp<I, L, O>) {
     for keys in key_maps() {
         let bytes = weights::to_bytes(model, &keys).unwrap();
-        let read: Mlp<I, HIDDEN, O, A> = weights::from_bytes(&bytes, &keys).unwrap();
+        let read: Mlp<I, L, O> = weights::from_bytes(&bytes, &keys).unwrap();
         assert_eq!(bits_of(&read), bits_of(model));
         let file = SafeTensors::deserialize(&bytes).unwrap();
         let values: usize = file.iter().map(|(_, tensor)| tensor.data().len() / 4).sum();
@@ -135,9 +133,9 @@ fn a_file_has_the_tensors_of_makemore_row_by_row() {
 
 #[test]
 fn linear_layers_have_a_row_for_each_output() {
-    type Numbers = Mlp<Dense<3>, 5, Regression<2>>;
+    type Numbers = Mlp<Dense<3>, Tanh<5>, Regression<2>>;
     let model = Numbers::standard_normal(&mut Xoshiro256PlusPlus::seed_from_u64(1));
-    let bytes = weights::to_bytes(&model, &Keys::linear("none", "0", "2")).unwrap();
+    let bytes = weights::to_bytes(&model, &Keys::linear("none", &["0", "2"])).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
     assert_eq!(file.len(), 4);
     let (hidden, output) = (
@@ -169,7 +167,7 @@ fn a_file_tells_its_version_and_architecture() {
     let metadata = header.metadata().as_ref().unwrap();
     let about: serde_json::Value = serde_json::from_str(&metadata["fused_mlp"]).unwrap();
     let expected = serde_json::json!({
-        "version": "1",
+        "version": "2",
         "architecture": "tokens(27, 3, 2) -> tanh(100) -> softmax(27)",
     });
     assert_eq!(about, expected);
@@ -238,12 +236,12 @@ fn the_elements_are_where_a_file_made_by_hand_has_them() {
 
 #[test]
 fn the_seeds_of_fuzzing_are_files_that_can_be_read() {
-    type Numbers = Mlp<Dense<3>, 5, Regression<2>, Relu>;
+    type Numbers = Mlp<Dense<3>, Relu<5>, Regression<2>>;
     let seed = |name: &str| {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/weight_files");
         fs::read(format!("{folder}/{name}")).unwrap()
     };
-    let linear = Keys::linear("embedding", "hidden", "output");
+    let linear = Keys::linear("embedding", &["hidden", "output"]);
     weights::from_bytes::<Small>(&seed("model_of_characters"), &Keys::makemore()).unwrap();
     weights::from_bytes::<Numbers>(&seed("model_of_numbers_with_linear_keys"), &linear).unwrap();
     weights::state_from_bytes::<Small>(&seed("state_of_adam_w")).unwrap();
@@ -257,13 +255,14 @@ fn metadata_of_others_are_ignored_and_those_of_another_loss_are_no_other_model()
     let file = File::small().entry(r#""__metadata__":{"format":"pt","fused":"","\u0000":"[[["}"#);
     weights::from_bytes::<Small>(&file.bytes(), &Keys::makemore()).unwrap();
 
-    type Squared = Mlp<Dense<2>, 3, Regression<1>, Relu>;
+    type Squared = Mlp<Dense<2>, Relu<3>, Regression<1>>;
     let squared = Squared::fan_in_scaled(&mut Xoshiro256PlusPlus::seed_from_u64(1));
     let bytes = weights::to_bytes(&squared, &Keys::makemore()).unwrap();
-    let huber: Mlp<Dense<2>, 3, Regression<1, Huber>, Relu> =
+    let huber: Mlp<Dense<2>, Relu<3>, Regression<1, Huber>> =
         weights::from_bytes(&bytes, &Keys::makemore()).unwrap();
     assert_eq!(bits_of(&huber), bits_of(&squared));
-    let tanh = weights::from_bytes::<Mlp<Dense<2>, 3, Regression<1>>>(&bytes, &Keys::makemore());
+    let tanh =
+        weights::from_bytes::<Mlp<Dense<2>, Tanh<3>, Regression<1>>>(&bytes, &Keys::makemore());
     assert!(tanh.unwrap_err().to_string().contains("architecture"));
 }
 
@@ -282,7 +281,7 @@ fn what_could_not_be_read_again_is_not_written() {
             &Keys::makemore(),
             &[r#"tensor "W2" at [99, 3]"#, "finite", &value],
         );
-        let linear = Keys::linear("e", "h", "o");
+        let linear = Keys::linear("e", &["h", "o"]);
         says(
             &model,
             &linear,
@@ -292,12 +291,25 @@ fn what_could_not_be_read_again_is_not_written() {
     let model = name_model(1);
     says(
         &model,
-        &Keys::linear("a", "a", "b"),
+        &Keys::linear("a", &["a", "b"]),
         &[r#"tensor "a.weight""#, "one tensor", "two"],
     );
-    let mut keys = Keys::makemore();
-    keys.hidden_bias.name = "__metadata__".into();
+    let metadata = Key {
+        name: "__metadata__".into(),
+        is_transposed: false,
+    };
+    let keys = Keys::makemore().with_key("hidden_bias", metadata.clone());
     says(&model, &keys, &["__metadata__"]);
+    says(
+        &model,
+        &Keys::makemore().with_key("hidden2_bias", metadata),
+        &["the keys", "a tensor of the model", "hidden2_bias"],
+    );
+    says(
+        &model,
+        &Keys::linear("embedding", &["hidden", "hidden2", "output"]),
+        &["the keys", "names of 2 layers", "found 3"],
+    );
     let long = Keys::makemore().with_prefix(&"x".repeat(weights::HEADER_LIMIT));
     says(
         &model,

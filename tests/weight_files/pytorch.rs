@@ -23,7 +23,7 @@ fn pytorch_computes_the_same_and_writes_the_model_back() {
     };
     let folder = Folder::new("pytorch");
     let model = name_model(1);
-    let linear = Keys::linear("embedding", "hidden", "output");
+    let linear = Keys::linear("embedding", &["hidden", "output"]);
     weights::save(
         folder.path("makemore.safetensors"),
         &model,

@@ -1,7 +1,7 @@
 //! The first layer's input of one example, and its gradient's way back to the embedding.
 
-use crate::kernels::finish::Finish;
-use crate::network::{InputKind, Inputs, Network};
+use crate::kernels::gradient_use::GradientUse;
+use crate::model::{InputSpec, Inputs};
 use crate::simd::{LANES, Simd};
 
 /// The first layer's input: a row of numbers, or of embeddings that lie apart.
@@ -17,16 +17,16 @@ pub(super) enum Input<'a> {
 
 impl<'a> Input<'a> {
     #[inline(always)]
-    pub(super) fn of(network: Network, inputs: Inputs<'a>, embedding: &'a [[f32; LANES]]) -> Self {
-        match (network.input, inputs) {
-            (InputKind::Tokens { context, embed, .. }, Inputs::Tokens(tokens)) => {
+    pub(super) fn of(input: InputSpec, inputs: Inputs<'a>, embedding: &'a [[f32; LANES]]) -> Self {
+        match (input, inputs) {
+            (InputSpec::Tokens { context, embed, .. }, Inputs::Tokens(tokens)) => {
                 Self::Embeddings {
                     table: embedding.as_flattened(),
                     width: embed,
                     tokens: &tokens[..context],
                 }
             }
-            (InputKind::Dense { features }, Inputs::Features(values)) => {
+            (InputSpec::Dense { features }, Inputs::Features(values)) => {
                 Self::Row(&values[..features])
             }
             _ => unreachable!("an input type fixes its kind"),
@@ -43,26 +43,26 @@ impl<'a> Input<'a> {
     }
 
     #[inline(always)]
-    pub(super) fn piece(self, place: usize) -> &'a [f32] {
+    pub(super) fn piece(self, index: usize) -> &'a [f32] {
         match self {
             Self::Row(x) => x,
             Self::Embeddings {
                 table,
                 width,
                 tokens,
-            } => &table[usize::from(tokens[place]) * width..][..width],
+            } => &table[usize::from(tokens[index]) * width..][..width],
         }
     }
 
-    /// The whole input side by side, in `room` if it does not lie so.
+    /// The whole input side by side, in `scratch` if it does not lie so.
     #[inline(always)]
-    pub(super) fn in_a_row(self, network: Network, room: &'a mut [f32]) -> &'a [f32] {
+    pub(super) fn in_a_row(self, input: InputSpec, scratch: &'a mut [f32]) -> &'a [f32] {
         match self {
             Self::Row(x) => x,
             Self::Embeddings { width, .. } => {
-                let x = &mut room[..network.inputs()];
-                for place in 0..self.pieces() {
-                    x[place * width..][..width].copy_from_slice(self.piece(place));
+                let x = &mut scratch[..input.width()];
+                for index in 0..self.pieces() {
+                    x[index * width..][..width].copy_from_slice(self.piece(index));
                 }
                 x
             }
@@ -70,12 +70,12 @@ impl<'a> Input<'a> {
     }
 }
 
-/// `out[token] = finish(Σ d_x)`, the sum over the places of the context that the token stands at, which is zero for most; and
-/// the sum of all that was stored. `sums` is room for the gradient.
+/// `out[token] = used(Σ d_x)`, the sum over the positions of the context that the token stands at, which is zero for most;
+/// and the sum of all that was stored. `sums` is scratch for the gradient.
 #[inline(always)]
 pub(super) fn scatter<S: Simd>(
     simd: S,
-    finish: Finish,
+    gradient_use: GradientUse,
     tokens: &[u8],
     d_x: &[f32],
     sums: &mut [f32],
@@ -93,17 +93,17 @@ pub(super) fn scatter<S: Simd>(
     let zero = simd.splat(0.0);
     let mut total = zero;
     for (embedding, out) in embedding.iter().zip(&mut *out) {
-        let result = finish.select(simd, embedding, zero);
+        let result = gradient_use.select(simd, embedding, zero);
         total = simd.add(total, result);
         simd.store(result, out);
     }
     for &token in tokens {
         for d in 0..width {
-            let place = usize::from(token) * width + d;
-            let parameter = [embedding.as_flattened()[place]; LANES];
-            let result = finish.select(simd, &parameter, simd.splat(sums[place]));
+            let index = usize::from(token) * width + d;
+            let parameter = [embedding.as_flattened()[index]; LANES];
+            let result = gradient_use.select(simd, &parameter, simd.splat(sums[index]));
             total = simd.add(total, result);
-            out.as_flattened_mut()[place] = simd.first_lane(result);
+            out.as_flattened_mut()[index] = simd.first_lane(result);
         }
     }
     total

@@ -3,15 +3,15 @@
 
 use crate::kernels::heads::{RegressionRule, logistic_of, sigmoid};
 use crate::kernels::math::{exp, ln};
-use crate::network::{HeadKind, Network, Targets};
+use crate::model::{HeadKind, HeadSpec, Targets};
 use crate::simd::{LANES, Simd};
 
 /// Replaces logits by probabilities; numbers stay as they are.
 #[inline(always)]
-pub(super) fn normalise<S: Simd>(simd: S, network: Network, z: &mut [[f32; LANES]]) {
-    match network.head {
+pub(super) fn normalise<S: Simd>(simd: S, head: HeadSpec, z: &mut [[f32; LANES]]) {
+    match head.kind {
         HeadKind::Softmax => {
-            softmax(simd, network, z);
+            softmax(simd, head, z);
         }
         HeadKind::Logistic => simd.store(sigmoid(simd, simd.load(&z[0])).0, &mut z[0]),
         HeadKind::SquaredError | HeadKind::Huber => {}
@@ -22,15 +22,15 @@ pub(super) fn normalise<S: Simd>(simd: S, network: Network, z: &mut [[f32; LANES
 #[inline(always)]
 pub(super) fn loss<S: Simd>(
     simd: S,
-    network: Network,
+    head: HeadSpec,
     targets: Targets<'_>,
     z: &mut [[f32; LANES]],
 ) -> f32 {
-    match (network.head, targets) {
+    match (head.kind, targets) {
         (HeadKind::Softmax, Targets::Classes(classes)) => {
             let class = usize::from(classes[0]);
             let logit = z.as_flattened()[class];
-            let (max, total) = softmax(simd, network, z);
+            let (max, total) = softmax(simd, head, z);
             for (v, z) in z.iter_mut().enumerate() {
                 let one_hot = select_class(simd, v, class, simd.splat(1.0), simd.splat(0.0));
                 simd.store(simd.sub(simd.load(z), one_hot), z);
@@ -45,12 +45,12 @@ pub(super) fn loss<S: Simd>(
             simd.first_lane(loss)
         }
         (HeadKind::SquaredError | HeadKind::Huber, Targets::Values(values)) => {
-            let rule = RegressionRule::of(simd, network, 1.0);
+            let rule = RegressionRule::of(simd, head, 1.0);
             let mut loss = simd.splat(0.0);
             for (v, z) in z.iter_mut().enumerate() {
                 let mut y = [0.0; LANES];
                 for lane in 0..LANES {
-                    if v * LANES + lane < network.outputs {
+                    if v * LANES + lane < head.outputs {
                         y[lane] = values[v * LANES + lane];
                     }
                 }
@@ -68,9 +68,9 @@ pub(super) fn loss<S: Simd>(
 /// Replaces logits by their softmax, zero in the lanes that are no class, and returns the largest logit and the sum of the
 /// exponentials of all logits less that.
 #[inline(always)]
-fn softmax<S: Simd>(simd: S, network: Network, z: &mut [[f32; LANES]]) -> (f32, f32) {
+fn softmax<S: Simd>(simd: S, head: HeadSpec, z: &mut [[f32; LANES]]) -> (f32, f32) {
     let last = z.len() - 1;
-    let classes = network.outputs - last * LANES;
+    let classes = head.outputs - last * LANES;
     let nothing = simd.splat(f32::NEG_INFINITY);
     simd.store(
         select_first(simd, classes, simd.load(&z[last]), nothing),

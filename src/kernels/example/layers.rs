@@ -1,16 +1,17 @@
 //! The layers of one example: rows of weights, each times one number or with one vector.
 
 use super::embedding::Input;
-use crate::kernels::finish::Finish;
-use crate::kernels::products::{Layers, activate};
-use crate::kernels::shape::Shape;
+use crate::kernels::activation::activate;
+use crate::kernels::gradient_use::GradientUse;
+use crate::model::LayerSpec;
 use crate::simd::{LANES, Simd};
 
 /// The activations of the vectors of neurons from `group` on, four at a time so that their chains of operations overlap.
 #[inline(always)]
-pub(super) fn activations<S: Simd, N: Shape>(
+pub(super) fn activations<S: Simd>(
     simd: S,
-    layers: Layers<'_, N>,
+    layer: LayerSpec,
+    parameters: &[[f32; LANES]],
     x: Input<'_>,
     group: usize,
     h: &mut [[f32; LANES]],
@@ -20,36 +21,36 @@ pub(super) fn activations<S: Simd, N: Shape>(
     let (ones, _) = rest.as_chunks_mut::<1>();
     let mut next = group;
     for h in fours {
-        next = activations_of(simd, layers, x, next, h);
+        next = activations_of(simd, layer, parameters, x, next, h);
     }
     for h in twos {
-        next = activations_of(simd, layers, x, next, h);
+        next = activations_of(simd, layer, parameters, x, next, h);
     }
     for h in ones {
-        next = activations_of(simd, layers, x, next, h);
+        next = activations_of(simd, layer, parameters, x, next, h);
     }
 }
 
 /// The activations of `VECTORS` vectors of neurons from `group` on; gives the group after them.
 #[inline(always)]
-fn activations_of<S: Simd, N: Shape, const VECTORS: usize>(
+fn activations_of<S: Simd, const VECTORS: usize>(
     simd: S,
-    layers: Layers<'_, N>,
+    layer: LayerSpec,
+    parameters: &[[f32; LANES]],
     x: Input<'_>,
     group: usize,
     h: &mut [[f32; LANES]; VECTORS],
 ) -> usize {
-    let network = layers.shape.get();
-    let stride = network.hidden_vectors();
-    let bias = &layers.first[network.inputs() * stride + group..][..VECTORS];
+    let stride = layer.row_vectors();
+    let bias = &parameters[layer.weight_vectors() + group..][..VECTORS];
     let mut sums = [simd.splat(0.0); VECTORS];
     for v in 0..VECTORS {
         sums[v] = simd.load(&bias[v]);
     }
     let mut start = group;
-    for place in 0..x.pieces() {
-        for &x in x.piece(place) {
-            let (x, row) = (simd.splat(x), &layers.first[start..][..VECTORS]);
+    for index in 0..x.pieces() {
+        for &x in x.piece(index) {
+            let (x, row) = (simd.splat(x), &parameters[start..][..VECTORS]);
             for v in 0..VECTORS {
                 sums[v] = simd.mul_add(x, simd.load(&row[v]), sums[v]);
             }
@@ -57,7 +58,11 @@ fn activations_of<S: Simd, N: Shape, const VECTORS: usize>(
         }
     }
     for v in 0..VECTORS {
-        simd.store(activate(simd, network.activation, sums[v]), &mut h[v]);
+        let activation = match layer.activation {
+            Some(activation) => activate(simd, activation, sums[v]),
+            None => sums[v],
+        };
+        simd.store(activation, &mut h[v]);
     }
     group + VECTORS
 }
@@ -135,7 +140,7 @@ fn add_products_of<S: Simd, const VECTORS: usize>(
 /// Backward through a layer with inputs `a` and a row of weights for each, from the gradient `d` of its sums:
 ///
 /// ```text
-/// d_rows[n] = finish(a[n] · d)     d_a[n] = rows[n] · d, if there is room for it
+/// d_rows[n] = used(a[n] · d)     d_a[n] = rows[n] · d, if it is given
 /// ```
 ///
 /// and the sum of all that was stored in `d_rows`. Sixteen rows at a time: the sums across lanes of some are formed while the
@@ -143,7 +148,7 @@ fn add_products_of<S: Simd, const VECTORS: usize>(
 #[inline(always)]
 pub(super) fn layer_backward<S: Simd>(
     simd: S,
-    finish: Finish,
+    gradient_use: GradientUse,
     a: &[f32],
     d: &[[f32; LANES]],
     rows: &[[f32; LANES]],
@@ -159,7 +164,10 @@ pub(super) fn layer_backward<S: Simd>(
             &mut d_rows[group * width..][..width],
         );
         let d_a = d_a.as_deref_mut().map(|d_a| &mut d_a[group]);
-        total = simd.add(total, rows_backward(simd, finish, a, d, rows, d_rows, d_a));
+        total = simd.add(
+            total,
+            rows_backward(simd, gradient_use, a, d, rows, d_rows, d_a),
+        );
     }
     if !rest.is_empty() {
         let group = sixteens.len();
@@ -167,7 +175,7 @@ pub(super) fn layer_backward<S: Simd>(
         let d_a = d_a.map(|d_a| &mut d_a[group]);
         total = simd.add(
             total,
-            rows_backward(simd, finish, rest, d, rows, d_rows, d_a),
+            rows_backward(simd, gradient_use, rest, d, rows, d_rows, d_a),
         );
     }
     total
@@ -177,7 +185,7 @@ pub(super) fn layer_backward<S: Simd>(
 #[inline(always)]
 fn rows_backward<S: Simd>(
     simd: S,
-    finish: Finish,
+    gradient_use: GradientUse,
     a: &[f32],
     d: &[[f32; LANES]],
     rows: &[[f32; LANES]],
@@ -187,7 +195,7 @@ fn rows_backward<S: Simd>(
     if let Some(d_a) = d_a {
         simd.store(dots(simd, rows, a.len(), d), d_a);
     }
-    outer_product(simd, finish, a, d, rows, d_rows)
+    outer_product(simd, gradient_use, a, d, rows, d_rows)
 }
 
 /// Lane n is `rows[n] · d`, for up to sixteen rows.
@@ -210,11 +218,11 @@ fn dots<S: Simd>(simd: S, rows: &[[f32; LANES]], count: usize, d: &[[f32; LANES]
     simd.sum_lanes_of_rows(products)
 }
 
-/// `out[n] = finish(a[n] · d)`, the parameters being `rows[n]`, and the sum of all that was stored.
+/// `out[n] = used(a[n] · d)`, the parameters being `rows[n]`, and the sum of all that was stored.
 #[inline(always)]
 fn outer_product<S: Simd>(
     simd: S,
-    finish: Finish,
+    gradient_use: GradientUse,
     a: &[f32],
     d: &[[f32; LANES]],
     rows: &[[f32; LANES]],
@@ -223,9 +231,9 @@ fn outer_product<S: Simd>(
     let mut sum = simd.splat(0.0);
     for v in (0..d.len()).step_by(vectors_at_once::<S>()) {
         let of_these = if v + 1 < d.len() && vectors_at_once::<S>() == 2 {
-            outer_product_of::<S, 2>(simd, finish, a, d, v, rows, out)
+            outer_product_of::<S, 2>(simd, gradient_use, a, d, v, rows, out)
         } else {
-            outer_product_of::<S, 1>(simd, finish, a, d, v, rows, out)
+            outer_product_of::<S, 1>(simd, gradient_use, a, d, v, rows, out)
         };
         sum = simd.add(sum, of_these);
     }
@@ -236,7 +244,7 @@ fn outer_product<S: Simd>(
 #[inline(always)]
 fn outer_product_of<S: Simd, const VECTORS: usize>(
     simd: S,
-    finish: Finish,
+    gradient_use: GradientUse,
     a: &[f32],
     d: &[[f32; LANES]],
     start: usize,
@@ -258,10 +266,10 @@ fn outer_product_of<S: Simd, const VECTORS: usize>(
         for part in 0..PARTS {
             let a = simd.splat(a[part]);
             for v in 0..VECTORS {
-                let place = part * stride + start + v;
-                let result = finish.select(simd, &rows[place], simd.mul(a, vectors[v]));
+                let index = part * stride + start + v;
+                let result = gradient_use.select(simd, &rows[index], simd.mul(a, vectors[v]));
                 sums[part] = simd.add(sums[part], result);
-                simd.store(result, &mut out[place]);
+                simd.store(result, &mut out[index]);
             }
         }
     }
@@ -269,10 +277,10 @@ fn outer_product_of<S: Simd, const VECTORS: usize>(
         if part < rest.len() {
             let a = simd.splat(rest[part]);
             for v in 0..VECTORS {
-                let place = part * stride + start + v;
-                let result = finish.select(simd, &row_rest[place], simd.mul(a, vectors[v]));
+                let index = part * stride + start + v;
+                let result = gradient_use.select(simd, &row_rest[index], simd.mul(a, vectors[v]));
                 sums[part] = simd.add(sums[part], result);
-                simd.store(result, &mut out_rest[place]);
+                simd.store(result, &mut out_rest[index]);
             }
         }
     }

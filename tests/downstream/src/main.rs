@@ -15,7 +15,7 @@ const STEPS: u32 = 10_000;
 const BATCH: usize = 32;
 
 /// Eight numbers in, one out.
-type Borehole = Mlp<Dense<8>, 64, Regression<1>, Relu>;
+type Borehole = Mlp<Dense<8>, Relu<64>, Regression<1>>;
 
 fn main() -> Result<(), Error> {
     let backend = match std::env::args().nth(1) {
@@ -109,10 +109,10 @@ fn train<M: Model>(
 /// The 64-bit hash of Fowler, Noll and Vo (1a), over the bits of all parameters.
 fn checksum(model: &impl Model) -> u64 {
     let mut hash = 0xcbf2_9ce4_8422_2325;
-    model.visit(&mut |_, values| {
+    for (_, values) in model.tensors() {
         for byte in values.iter().flat_map(|value| value.to_le_bytes()) {
             hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
         }
-    });
+    }
     hash
 }

@@ -6,11 +6,10 @@
 
 use fused_mlp::{
     AdamW, Backend, Corpus, Dense, Error, Minibatch, Mlp, Model, Predictor, Regression,
-    SeedableRng, Sgd, Softmax, Tokens, Trainer, Vocabulary, Xoshiro256PlusPlus,
-};
+    SeedableRng, Sgd, Softmax, Tokens, Trainer, Vocabulary, Xoshiro256PlusPlus, Tanh};
 
-type Names = Mlp<Tokens<27, 3, 2>, 20, Softmax<27>>;
-type Curve = Mlp<Dense<1>, 8, Regression<1>>;
+type Names = Mlp<Tokens<27, 3, 2>, Tanh<20>, Softmax<27>>;
+type Curve = Mlp<Dense<1>, Tanh<8>, Regression<1>>;
 
 /// A checksum of the names model after some steps on the built-in sample, in batches.
 ///
@@ -53,11 +52,11 @@ pub fn curve(backend: Backend) -> Result<u64, Error> {
 /// The 64-bit hash of Fowler, Noll and Vo (1a), over the bits of all parameters.
 fn checksum(model: &impl Model) -> u64 {
     let mut hash = 0xcbf2_9ce4_8422_2325;
-    model.visit(&mut |_, values| {
+    for (_, values) in model.tensors() {
         for byte in values.iter().flat_map(|value| value.to_le_bytes()) {
             hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
         }
-    });
+    }
     hash
 }
 

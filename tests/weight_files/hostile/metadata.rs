@@ -78,13 +78,18 @@ pub(super) fn metadata() -> Vec<Case> {
         ours("no version", "{}", &["version", "none"]),
         ours(
             "later version",
-            r#"{"version":"2"}"#,
-            &["version", r#"expected "1""#, r#"found "2""#],
+            r#"{"version":"3"}"#,
+            &["version", "expected 1 or 2", r#"found "3""#],
         ),
         ours(
             "no architecture",
             r#"{"version":"1"}"#,
             &["architecture", "none"],
+        ),
+        ours(
+            "another number of layers",
+            r#"{"version":"2","architecture":"tokens(3, 2, 2) -> tanh(4) -> tanh(4) -> softmax(3)"}"#,
+            &["architecture", "tanh(4) -> softmax(3)", "tanh(4) -> tanh(4)"],
         ),
         ours(
             "other activation",

@@ -3,14 +3,13 @@
 use core::marker::PhantomData;
 use core::slice::from_ref;
 
-use crate::dataset::{Dataset, Limits, Minibatch};
+use super::TrainingState;
+use super::optimizer::{Optimizer, check_clipping};
+use crate::data::{Dataset, Limits, Minibatch};
 use crate::engine::{Engine, Path};
 use crate::error::Error;
-use crate::model::{ExampleOf, Model, PredictionOf, TargetOf, batch, checked_batch};
-use crate::network::Batch;
-use crate::optimizer::{Optimizer, check_clipping};
+use crate::model::{Batch, ExampleOf, Model, PredictionOf, TargetOf, batch, checked_batch};
 use crate::simd::Backend;
-use crate::state::TrainingState;
 
 /// Trains a model, one fused step at a time.
 ///
@@ -163,10 +162,10 @@ impl<M: Model> Trainer<M> {
     /// from it; like it, it has the same bits on every fused backend.
     ///
     /// ```
-    /// use fused_mlp::{AdamW, Dense, Mlp, Regression, SeedableRng, Trainer, Xoshiro256PlusPlus};
+    /// use fused_mlp::{AdamW, Dense, Mlp, Regression, SeedableRng, Tanh, Trainer, Xoshiro256PlusPlus};
     ///
     /// let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
-    /// let model = Mlp::<Dense<2>, 16, Regression<1>>::fan_in_scaled(&mut rng);
+    /// let model = Mlp::<Dense<2>, Tanh<16>, Regression<1>>::fan_in_scaled(&mut rng);
     /// let mut trainer = Trainer::new(model, AdamW::new(0.001))?.with_clipping(1.0)?;
     /// let (event, outcome) = ([0.3, -0.1], [0.2]);
     /// let first = trainer.step_one(&event, &outcome)?; // squared error before the step
@@ -222,7 +221,7 @@ impl<M: Model> Trainer<M> {
         self.engine.example_outputs::<M>(input, true)
     }
 
-    /// Outputs of the second layer for one input: logits, or numbers.
+    /// Outputs of the last layer for one input: logits, or numbers.
     ///
     /// # Errors
     ///
@@ -243,7 +242,7 @@ impl<M: Model> Trainer<M> {
         self.engine.model()
     }
 
-    /// Steps taken, those before a [state](Trainer::state) that it was resumed from among them. A failed step is none.
+    /// Steps taken. Includes steps before a [resume](Trainer::resume). Failed steps do not count.
     #[must_use]
     pub fn steps(&self) -> u64 {
         self.steps
@@ -263,8 +262,8 @@ fn batch_within<'a, M: Model>(
     limits: Limits,
 ) -> Result<Batch<'a>, Error> {
     let batch = batch(inputs, targets)?;
-    if !limits.fit(M::NETWORK) {
-        M::NETWORK.check(batch)?;
+    if !limits.fit(M::SPEC) {
+        batch.check(M::SPEC)?;
     }
     Ok(batch)
 }

@@ -3,10 +3,10 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
+use super::optimizer::{Optimizer, check_clipping};
+use crate::engine::first_failing;
 use crate::error::Error;
 use crate::model::Model;
-use crate::optimizer::{Optimizer, check_clipping};
-use crate::padding::first_failing;
 
 /// Everything that the steps of a [`Trainer`](crate::Trainer) depend on, except their batches:
 /// [`Trainer::state`](crate::Trainer::state) gives it and [`Trainer::resume`](crate::Trainer::resume) goes on from it.
@@ -20,7 +20,7 @@ use crate::padding::first_failing;
 ///
 /// let data = Dataset::new(vec![[0, 1], [1, 2], [2, 0]], vec![2_u8, 0, 1])?;
 /// let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
-/// let model = Mlp::<Tokens<3, 2, 2>, 8, Softmax<3>>::fan_in_scaled(&mut rng);
+/// let model = Mlp::<Tokens<3, 2, 2>, Tanh<8>, Softmax<3>>::fan_in_scaled(&mut rng);
 /// let mut trainer = Trainer::new(model, AdamW::new(0.01))?;
 /// let mut batch = Minibatch::new(4);
 /// let mut train = |trainer: &mut Trainer<_>, rng: &mut Xoshiro256PlusPlus| {

@@ -1,31 +1,37 @@
 //! Padded parameters, working storage and a backend: a model in the form that the kernels run on.
 
-use alloc::vec::Vec;
-use core::slice::from_ref;
+mod dispatch;
+mod padding;
 
-use crate::architecture::{Example, Head};
+use alloc::vec::Vec;
+
+use self::dispatch::run;
+use self::padding::{Padded, padded, padded_tensors, unpadded};
 use crate::error::Error;
-use crate::kernels::batch_step::{BatchStep, Wanted};
+use crate::kernels::batch_step::{Backward, BatchStep};
 use crate::kernels::buffer::Buffer;
 use crate::kernels::chunk::Workspace;
-use crate::kernels::example::{ExampleGradients, ExampleOutputs};
-use crate::kernels::finish::{Finish, Sum};
-use crate::kernels::shape::{Fixed, Shaped, ShapedKernel};
+use crate::kernels::example::ExampleGradients;
+use crate::kernels::finite::{Outcome, Sum};
+use crate::kernels::gradient_use::GradientUse;
 use crate::kernels::update::{Norm, Step, Update};
-use crate::model::{ExampleOf, Model, PredictionOf};
-use crate::network::{Batch, CHAINS, Network, Tensor, first_non_finite};
-use crate::optimizer::{Optimizer, Sgd};
-use crate::padding::{checked_and_padded, padded, unpadded};
+use crate::model::{ACCUMULATORS, Batch, ExampleOf, Model, ModelSpec, PredictionOf};
 use crate::simd::{Backend, LANES};
+use crate::training::{Optimizer, Sgd};
+
+pub(crate) use self::dispatch::predict;
+#[cfg(feature = "serde")]
+pub(crate) use self::padding::check_finite;
+pub(crate) use self::padding::{checked_and_padded, first_failing};
 
 /// Everything a model needs to be evaluated and differentiated.
 #[derive(Clone, Debug)]
 pub(crate) struct Engine {
-    network: Network,
+    spec: ModelSpec,
     backend: Backend,
     parameters: Buffer,
-    /// The gradients computed last. In a step of plain gradient descent the new parameters are made here, and then change
-    /// places with the old.
+    /// The gradients computed last. A step of plain gradient descent makes the new parameters here, and then exchanges them
+    /// with the old.
     gradients: Buffer,
     /// What the optimizer keeps for each parameter; empty where it keeps less.
     moments: [Buffer; 2],
@@ -44,15 +50,13 @@ pub(crate) enum Path {
 impl Engine {
     /// An engine with the parameters of a model.
     pub(crate) fn new<M: Model>(model: &M, backend: Backend) -> Result<Self, Error> {
-        let network = M::NETWORK;
-        let vectors = network.parameter_vectors();
         Ok(Self {
-            network,
+            spec: M::SPEC,
             backend,
             parameters: checked_and_padded(model)?,
-            gradients: Buffer::zeroed(vectors),
+            gradients: Buffer::zeroed(M::SPEC.parameter_vectors()),
             moments: [Buffer::zeroed(0), Buffer::zeroed(0)],
-            workspace: Workspace::new(network),
+            workspace: Workspace::new(M::SPEC),
         })
     }
 
@@ -94,7 +98,7 @@ impl Engine {
             BatchStep {
                 parameters: self.parameters.vectors(),
                 batch,
-                wanted: None,
+                backward: None,
                 workspace: &mut self.workspace,
             },
         )
@@ -102,13 +106,17 @@ impl Engine {
 
     /// The mean loss of a checked batch of an `M`; its gradients stay in the engine.
     pub(crate) fn gradients<M: Model>(&mut self, batch: Batch<'_>) -> f32 {
-        self.differentiate::<M>(batch, Path::Batch, Finish::Gradient)
+        self.differentiate::<M>(batch, Path::Batch, GradientUse::Store)
+            .loss
     }
 
-    /// The loss of a checked batch of an `M`; in place of its gradients stays what they become: themselves, or what a step of
-    /// plain gradient descent makes of the parameters. The loss of a descent is NaN unless it and the sum of the new parameters
-    /// are finite: see [`Finish::checked`].
-    fn differentiate<M: Model>(&mut self, batch: Batch<'_>, path: Path, finish: Finish) -> f32 {
+    /// The loss of a checked batch of an `M`; its gradients, or what they are used for, stay in their buffer.
+    fn differentiate<M: Model>(
+        &mut self,
+        batch: Batch<'_>,
+        path: Path,
+        gradient_use: GradientUse,
+    ) -> Outcome {
         let workspace = &mut self.workspace;
         let (parameters, gradients) = (self.parameters.vectors(), self.gradients.vectors_mut());
         match path {
@@ -116,18 +124,19 @@ impl Engine {
                 let step = BatchStep {
                     parameters,
                     batch,
-                    wanted: Some(Wanted { gradients, finish }),
+                    backward: Some(Backward {
+                        gradients,
+                        gradient_use,
+                    }),
                     workspace,
                 };
                 let loss = run::<M, _>(self.backend, step);
-                match finish {
-                    Finish::Gradient => loss,
-                    Finish::Descent { .. } => {
-                        // A pass of its own: as a part of the step it makes that 1 % slower.
-                        let sum = self.backend.run(Sum(self.gradients.vectors()));
-                        finish.checked(loss, sum)
-                    }
-                }
+                let sum = match gradient_use {
+                    GradientUse::Store => 0.0,
+                    // A pass of its own: as a part of the step it makes that 1 % slower.
+                    GradientUse::Descend { .. } => self.backend.run(Sum(self.gradients.vectors())),
+                };
+                Outcome { loss, sum }
             }
             Path::Example => run::<M, _>(
                 self.backend,
@@ -136,14 +145,14 @@ impl Engine {
                     inputs: batch.inputs,
                     targets: batch.targets,
                     workspace,
-                    finish,
+                    gradient_use,
                     gradients,
                 },
             ),
         }
     }
 
-    /// One step of an optimizer, after so many, on a checked batch of an `M`, and the loss before it. On an error neither
+    /// One optimizer step on a checked batch of an `M`, and the loss before it; `steps` were taken before. On an error neither
     /// parameters nor moments have changed.
     ///
     /// Gradients whose norm is above `clipping` are scaled to it first. Plain gradient descent without that is done as the
@@ -157,20 +166,20 @@ impl Engine {
         steps: u64,
     ) -> Result<f32, Error> {
         if let (Optimizer::Sgd(Sgd { learning_rate }), None) = (optimizer, clipping) {
-            let descent = Finish::Descent {
+            let descent = GradientUse::Descend {
                 rate: learning_rate,
             };
-            let loss = self.differentiate::<M>(batch, path, descent);
-            if loss.is_finite() {
+            let outcome = self.differentiate::<M>(batch, path, descent);
+            if let Some(loss) = outcome.finite_loss() {
                 core::mem::swap(&mut self.parameters, &mut self.gradients);
                 return Ok(loss);
             }
-            // Forgotten, and taken again with the gradients first: that names the tensor at fault, or succeeds where only
+            // Discards the step and repeats it with explicit gradients: that names the tensor at fault, or succeeds where only
             // the sum overflowed.
         }
-        let loss = self.differentiate::<M>(batch, path, Finish::Gradient);
-        self.update(optimizer, clipping, loss, steps)?;
-        Ok(loss)
+        let outcome = self.differentiate::<M>(batch, path, GradientUse::Store);
+        self.update(optimizer, clipping, outcome.loss, steps)?;
+        Ok(outcome.loss)
     }
 
     /// As [`predict`], with this engine's parameters.
@@ -192,7 +201,7 @@ impl Engine {
         loss: f32,
         steps: u64,
     ) -> Result<(), Error> {
-        let scale = clipping.map_or(1.0, |norm| self.clip(norm));
+        let scale = clipping.map_or(1.0, |max_norm| self.clip(max_norm));
         let rule = Step::of(optimizer, steps + 1, scale);
         let update = Update {
             step: rule,
@@ -211,21 +220,21 @@ impl Engine {
     }
 
     /// The factor that brings the gradients to at most this norm, as PyTorch's `clip_grad_norm_` computes it.
-    fn clip(&self, longest: f32) -> f32 {
+    fn clip(&self, max_norm: f32) -> f32 {
         let norm = self.backend.run(Norm {
             gradients: self.gradients.vectors(),
         });
-        (longest / (norm + 1e-6)).min(1.0)
+        (max_norm / (norm + 1e-6)).min(1.0)
     }
 
     /// The first tensor that a step would have made non-finite, found by taking the step on a copy of each.
     fn first_non_finite(&self, step: Step) -> &'static str {
-        let is_bad = |tensor: &Tensor| {
-            let elements = tensor.start..tensor.start + tensor.rows * tensor.stride;
+        let is_bad = |padded: &Padded| {
+            let elements = padded.elements();
             let copy = |buffer: &Buffer| {
                 let values = buffer.floats().get(elements.clone()).unwrap_or_default();
-                let mut copy =
-                    Buffer::zeroed(values.len().div_ceil(LANES).next_multiple_of(CHAINS));
+                let vectors = values.len().div_ceil(LANES);
+                let mut copy = Buffer::zeroed(vectors.next_multiple_of(ACCUMULATORS));
                 copy.floats_mut()[..values.len()].copy_from_slice(values);
                 copy
             };
@@ -237,55 +246,9 @@ impl Engine {
                 moments: [first.vectors_mut(), second.vectors_mut()],
             })
         };
-        self.network
-            .tensors()
+        padded_tensors(self.spec)
             .find(is_bad)
-            .map_or("loss", |tensor| tensor.name)
-    }
-}
-
-/// Runs a kernel with the shape of an `M` as constants, where the backend has instructions of its own.
-///
-/// With debug assertions on, that is in a debug build, it runs the form for every shape, which is compiled in this crate and
-/// so can be optimised although the embedding program is not.
-fn run<M: Model, K: ShapedKernel>(backend: Backend, kernel: K) -> K::Output {
-    if cfg!(debug_assertions) {
-        return kernel.run_any(backend, M::NETWORK);
-    }
-    let shape = Fixed::<M>::SHAPE;
-    match backend.run_if_native(Shaped { kernel, shape }) {
-        Ok(output) => output,
-        Err(Shaped { kernel, .. }) => kernel.run_any(backend, M::NETWORK),
-    }
-}
-
-/// What the head of an `M` makes of one input, or without `normalise` its logits, on the path for single examples; if the
-/// input is one of an `M`, and all outputs are finite.
-pub(crate) fn predict<M: Model>(
-    backend: Backend,
-    parameters: &[[f32; LANES]],
-    input: &ExampleOf<M>,
-    normalise: bool,
-) -> Result<PredictionOf<M>, Error> {
-    let inputs = ExampleOf::<M>::flatten(from_ref(input));
-    M::NETWORK.check_inputs(inputs)?;
-    let mut prediction = M::Head::blank();
-    let outputs = prediction.as_mut();
-    run::<M, _>(
-        backend,
-        ExampleOutputs {
-            parameters,
-            inputs,
-            normalise,
-            outputs,
-        },
-    );
-    match first_non_finite(outputs) {
-        Some(output) => Err(Error::NonFinitePrediction {
-            output,
-            value: outputs[output],
-        }),
-        None => Ok(prediction),
+            .map_or("loss", |padded| padded.tensor.name)
     }
 }
 

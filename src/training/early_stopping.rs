@@ -1,13 +1,12 @@
-//! The end of a run at the model that does best on data it was not trained on.
+//! Early stopping on a validation set.
 
 use core::ops::ControlFlow;
 
-use crate::dataset::Dataset;
+use super::Trainer;
+use super::optimizer::not_negative;
+use crate::data::Dataset;
 use crate::error::Error;
-use crate::model::{ExampleOf, Model, TargetOf, checked_batch};
-use crate::network::Batch;
-use crate::optimizer::not_negative;
-use crate::trainer::Trainer;
+use crate::model::{Batch, ExampleOf, Model, TargetOf, checked_batch};
 
 /// When a loss has stopped falling.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -4,13 +4,11 @@ use alloc::string::String;
 
 use rand_xoshiro::rand_core::Rng;
 
-use crate::architecture::{Input, Softmax, Tokens};
-use crate::corpus::push;
+use crate::data::{Vocabulary, push};
 use crate::error::Error;
-use crate::model::Model;
+use crate::model::{Input, Model, Softmax, Tokens};
 use crate::random::unit;
-use crate::trainer::Trainer;
-use crate::vocabulary::Vocabulary;
+use crate::training::Trainer;
 
 /// Draws a class from the softmax of `logits / temperature`.
 ///
@@ -61,7 +59,7 @@ pub(crate) fn largest(values: &[f32]) -> usize {
     best
 }
 
-/// Draws a name, character by character, until the end mark or `longest` characters.
+/// Draws a name, character by character, until the end mark or `max_len` characters.
 ///
 /// ```
 /// use fused_mlp::{NameModel, SeedableRng, Sgd, Trainer, Vocabulary, Xoshiro256PlusPlus, sample};
@@ -80,7 +78,7 @@ pub fn name<M, const VOCAB: usize, const CONTEXT: usize, const EMBED: usize>(
     trainer: &Trainer<M>,
     vocabulary: &Vocabulary,
     temperature: f32,
-    longest: usize,
+    max_len: usize,
     rng: &mut impl Rng,
 ) -> Result<String, Error>
 where
@@ -89,7 +87,7 @@ where
 {
     let mut context = [Vocabulary::END; CONTEXT];
     let mut name = String::new();
-    for _ in 0..longest {
+    for _ in 0..max_len {
         let logits = trainer.logits(&context)?;
         #[expect(
             clippy::cast_possible_truncation,

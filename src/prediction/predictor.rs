@@ -4,13 +4,11 @@ use core::marker::PhantomData;
 
 use rand_xoshiro::rand_core::Rng;
 
-use crate::architecture::Softmax;
-use crate::engine;
+use super::sample;
+use crate::engine::{self, checked_and_padded};
 use crate::error::Error;
 use crate::kernels::buffer::Buffer;
-use crate::model::{ExampleOf, Model, PredictionOf};
-use crate::padding::checked_and_padded;
-use crate::sample;
+use crate::model::{ExampleOf, Model, PredictionOf, Softmax};
 use crate::simd::Backend;
 
 /// A model's padded weights, and a backend: predicts through `&self`, from any number of threads, and allocates nothing.
@@ -67,7 +65,7 @@ impl<M: Model> Predictor<M> {
         self.outputs(input, true)
     }
 
-    /// Outputs of the second layer for one input: logits, or numbers.
+    /// Outputs of the last layer for one input: logits, or numbers.
     ///
     /// # Errors
     ///

@@ -4,10 +4,10 @@ use core::ops::ControlFlow;
 
 use rand_xoshiro::rand_core::Rng;
 
-use crate::dataset::{Dataset, Minibatch};
+use super::Trainer;
+use crate::data::{Dataset, Minibatch};
 use crate::error::Error;
 use crate::model::{ExampleOf, Model, TargetOf};
-use crate::trainer::Trainer;
 
 /// What [`Trainer::fit`] does: so many steps on batches of so many examples.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -3,10 +3,9 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::dataset::Dataset;
+use super::{Dataset, Vocabulary};
 use crate::error::Error;
 use crate::replay::python::Random;
-use crate::vocabulary::Vocabulary;
 
 /// About two thousand given names, one on a line, written for this crate.
 const SAMPLE: &str = include_str!("sample_names.txt");

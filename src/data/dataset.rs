@@ -4,10 +4,8 @@ use alloc::vec::Vec;
 
 use rand_xoshiro::rand_core::Rng;
 
-use crate::architecture::{Example, Target};
 use crate::error::Error;
-use crate::model::batch;
-use crate::network::{Inputs, Network, Targets};
+use crate::model::{Example, Inputs, ModelSpec, Target, Targets, batch};
 use crate::random::fill_below;
 
 /// Inputs and targets of equal number, all finite.
@@ -16,7 +14,7 @@ use crate::random::fill_below;
 /// when it is made, so that a batch drawn from it needs no check of its own.
 ///
 /// ```
-/// use fused_mlp::{Binary, Dataset, Dense, Minibatch, Mlp, SeedableRng, Sgd, Trainer, Xoshiro256PlusPlus};
+/// use fused_mlp::{Binary, Dataset, Dense, Minibatch, Mlp, SeedableRng, Sgd, Tanh, Trainer, Xoshiro256PlusPlus};
 ///
 /// // Is the first number the larger?
 /// let inputs = vec![[0.9_f32, 0.1], [0.2, 0.7], [0.5, 0.4], [-0.3, 0.6]];
@@ -24,7 +22,7 @@ use crate::random::fill_below;
 /// let data = Dataset::new(inputs, targets)?;
 ///
 /// let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
-/// let model = Mlp::<Dense<2>, 8, Binary>::fan_in_scaled(&mut rng);
+/// let model = Mlp::<Dense<2>, Tanh<8>, Binary>::fan_in_scaled(&mut rng);
 /// let mut trainer = Trainer::new(model, Sgd::new(0.5))?;
 /// let untrained = trainer.evaluate(&data)?;
 /// let mut batch = Minibatch::new(16);
@@ -50,9 +48,9 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    /// Whether a network has all the tokens and classes.
-    pub(crate) fn fit(self, network: Network) -> bool {
-        self.classes <= network.classes() && self.tokens <= network.vocabulary()
+    /// Whether a model has all the tokens and classes.
+    pub(crate) fn fit(self, spec: ModelSpec) -> bool {
+        self.classes <= spec.head.classes() && self.tokens <= spec.input.vocabulary()
     }
 }
 

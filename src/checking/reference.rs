@@ -1,5 +1,5 @@
 //! The oracle: loss and gradients in `f64`, loop by loop as in the formulas of [`Mlp`](crate::Mlp) and the heads of
-//! [`architecture`](crate::architecture).
+//! [`model`](crate::model).
 //!
 //! It shares no code with the kernels: other shapes (nalgebra's dynamic matrices), other order of sums, another
 //! precision, and the `libm` crate's functions. It is there to be right, and is itself held to central finite
@@ -10,8 +10,10 @@ use alloc::vec::Vec;
 use nalgebra::{DMatrix, DVector};
 
 use crate::error::Error;
-use crate::model::{ExampleOf, Model, TargetOf, checked_batch};
-use crate::network::{ActivationKind, Batch, HeadKind, InputKind, Inputs, Network, Targets};
+use crate::model::{
+    ActivationKind, Batch, ExampleOf, HeadKind, InputSpec, Inputs, LayerInput, Model, ModelSpec,
+    Role, TargetOf, Targets, Tensor, checked_batch,
+};
 
 /// A model in `f64`.
 ///
@@ -21,21 +23,21 @@ use crate::network::{ActivationKind, Batch, HeadKind, InputKind, Inputs, Network
 /// let model = NameModel::fan_in_scaled(&mut Xoshiro256PlusPlus::seed_from_u64(1));
 /// let (loss, gradients) = Reference::of(&model).gradients(&[[0, 5, 13]], &[13])?;
 /// assert!((loss - f64::from(model.loss(&[[0, 5, 13]], &[13])?)).abs() < 1e-5); // nats
-/// assert_eq!((gradients[0].name, gradients[0].values.shape()), ("embedding", (27, 2)));
+/// assert_eq!((gradients[0].tensor.name, gradients[0].values.shape()), ("embedding", (27, 2)));
 /// # Ok::<(), fused_mlp::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reference<M: Model> {
-    /// Tensors by name, `[rows, columns]`, in storage order.
-    tensors: Vec<(&'static str, DMatrix<f64>)>,
+    /// The tensors, `[rows, columns]`, in storage order.
+    tensors: Vec<(Tensor, DMatrix<f64>)>,
     model: core::marker::PhantomData<fn() -> M>,
 }
 
 /// The derivative of the loss with respect to one tensor.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TensorGradient {
-    /// The tensor's name.
-    pub name: &'static str,
+    /// The tensor.
+    pub tensor: Tensor,
     /// The derivatives.
     pub values: DMatrix<f64>,
     /// The same sums taken over the absolute values of their terms: the scale of the rounding error that a sum in lower
@@ -55,26 +57,22 @@ impl<M: Model> Reference<M> {
     /// The model's parameters, widened.
     #[must_use]
     pub fn of(model: &M) -> Self {
-        let mut shapes = M::NETWORK.tensors();
-        let mut tensors = Vec::new();
-        model.visit(&mut |name, values| {
-            if let Some(shape) = shapes.next() {
-                let values = values.iter().map(|&value| f64::from(value));
-                tensors.push((
-                    name,
-                    DMatrix::from_row_iterator(shape.rows, shape.columns, values),
-                ));
-            }
-        });
+        let widened = |(tensor, values): (Tensor, &[f32])| {
+            let values = values.iter().map(|&value| f64::from(value));
+            let matrix = DMatrix::from_row_iterator(tensor.rows, tensor.columns, values);
+            (tensor, matrix)
+        };
         Self {
-            tensors,
+            tensors: model.tensors().map(widened).collect(),
             model: core::marker::PhantomData,
         }
     }
 
-    /// The tensors by name.
-    pub fn tensors(&self) -> impl Iterator<Item = (&'static str, &DMatrix<f64>)> {
-        self.tensors.iter().map(|(name, tensor)| (*name, tensor))
+    /// The tensors in storage order.
+    pub fn tensors(&self) -> impl Iterator<Item = (Tensor, &DMatrix<f64>)> {
+        self.tensors
+            .iter()
+            .map(|(tensor, values)| (*tensor, values))
     }
 
     /// One element of a tensor, to be changed.
@@ -113,69 +111,17 @@ impl<M: Model> Reference<M> {
         targets: &[TargetOf<M>],
     ) -> Result<(f64, Vec<TensorGradient>), Error> {
         let batch = checked_batch::<M>(inputs, targets)?;
-        let network = M::NETWORK;
-        let mut gradients: Vec<TensorGradient> = self
-            .tensors()
-            .map(|(name, tensor)| TensorGradient {
-                name,
-                values: DMatrix::zeros(tensor.nrows(), tensor.ncols()),
-                magnitudes: DMatrix::zeros(tensor.nrows(), tensor.ncols()),
-            })
-            .collect();
-        let mut add = |tensor: &str, row, column, term: f64, magnitude: f64| {
-            for gradient in gradients
-                .iter_mut()
-                .filter(|gradient| gradient.name == tensor)
-            {
-                gradient.values[(row, column)] += term;
-                gradient.magnitudes[(row, column)] += magnitude;
-            }
+        let zero = |(tensor, values): (Tensor, &DMatrix<f64>)| TensorGradient {
+            tensor,
+            values: DMatrix::zeros(values.nrows(), values.ncols()),
+            magnitudes: DMatrix::zeros(values.nrows(), values.ncols()),
         };
+        let mut gradients: Vec<TensorGradient> = self.tensors().map(zero).collect();
         let mut loss = 0.0;
         for b in 0..batch.len {
-            let Forward {
-                x,
-                h,
-                d_outputs,
-                loss: example_loss,
-            } = self.forward(batch, b);
-            loss += example_loss;
-            for (k, d) in d_outputs.iter().enumerate() {
-                add("output_bias", 0, k, d.value, d.magnitude);
-                for n in 0..network.hidden {
-                    add(
-                        "output_weights",
-                        n,
-                        k,
-                        h[n].value * d.value,
-                        h[n].magnitude * d.magnitude,
-                    );
-                }
-            }
-            let w2 = self.tensor("output_weights");
-            let w1 = self.tensor("hidden_weights");
-            for n in 0..network.hidden {
-                let (mut d_h, mut m_h) = (0.0, 0.0);
-                for (k, d) in d_outputs.iter().enumerate() {
-                    d_h += w2[(n, k)] * d.value;
-                    m_h += w2[(n, k)].abs() * d.magnitude;
-                }
-                let slope = slope(network.activation, h[n].value);
-                let (d_z, m_z) = (d_h * slope.value, m_h * slope.magnitude);
-                add("hidden_bias", 0, n, d_z, m_z);
-                for i in 0..network.inputs() {
-                    add("hidden_weights", i, n, x[i] * d_z, x[i].abs() * m_z);
-                    if let Some((token, d)) = looked_up(network, batch.inputs, b, i) {
-                        add(
-                            "embedding",
-                            token,
-                            d,
-                            w1[(i, n)] * d_z,
-                            w1[(i, n)].abs() * m_z,
-                        );
-                    }
-                }
-            }
+            let forward = self.forward(batch, b);
+            loss += forward.loss;
+            self.add_gradients(batch, b, forward, &mut gradients);
         }
         for gradient in &mut gradients {
             gradient.values /= batch.len as f64;
@@ -184,48 +130,82 @@ impl<M: Model> Reference<M> {
         Ok((loss / batch.len as f64, gradients))
     }
 
-    fn tensor(&self, name: &str) -> &DMatrix<f64> {
-        let found = self.tensors.iter().find(|(tensor, _)| *tensor == name);
-        &found.expect("every model has weights and biases").1
+    /// Adds the gradients of example b's own loss, layer after layer from the last.
+    fn add_gradients(
+        &self,
+        batch: Batch<'_>,
+        b: usize,
+        forward: Forward,
+        gradients: &mut [TensorGradient],
+    ) {
+        let mut d = forward.d_outputs;
+        for (index, layer) in M::SPEC.layers().enumerate().rev() {
+            let inputs = &forward.activations[index];
+            let weights = self.tensor(index, Role::Weights);
+            let d_bias = gradient_mut(gradients, index, Role::Bias);
+            for (k, &d) in d.iter().enumerate() {
+                d_bias.add(0, k, d);
+            }
+            let d_weights = gradient_mut(gradients, index, Role::Weights);
+            for (i, &input) in inputs.iter().enumerate() {
+                for (k, &d) in d.iter().enumerate() {
+                    d_weights.add(i, k, input.times(d));
+                }
+            }
+            let d_inputs = (0..layer.inputs).map(|i| {
+                let terms = d.iter().enumerate();
+                let terms = terms.map(|(k, &d)| Bounded::exact(weights[(i, k)]).times(d));
+                terms.fold(Bounded::exact(0.0), Bounded::plus)
+            });
+            d = match layer.input {
+                LayerInput::Hidden(activation) => d_inputs
+                    .zip(inputs)
+                    .map(|(d_h, h)| d_h.times(slope(activation, h.value)))
+                    .collect(),
+                LayerInput::Embeddings | LayerInput::Features => d_inputs.collect(),
+            };
+        }
+        for (i, &d_x) in d.iter().enumerate() {
+            if let Some((token, dimension)) = looked_up(M::SPEC, batch.inputs, b, i) {
+                gradient_mut(gradients, 0, Role::Embedding).add(token, dimension, d_x);
+            }
+        }
+    }
+
+    fn tensor(&self, layer: usize, role: Role) -> &DMatrix<f64> {
+        let mut tensors = self.tensors();
+        let found = tensors.find(|(tensor, _)| (tensor.layer, tensor.role) == (layer, role));
+        found.expect("every layer has weights and a bias").1
     }
 
     /// Example b of the batch.
     fn forward(&self, batch: Batch<'_>, b: usize) -> Forward {
-        let network = M::NETWORK;
-        let x = DVector::from_fn(network.inputs(), |i, _| match batch.inputs {
-            Inputs::Features(features) => f64::from(features[b * network.inputs() + i]),
-            Inputs::Tokens(_) => looked_up(network, batch.inputs, b, i)
-                .map_or(0.0, |(token, d)| self.tensor("embedding")[(token, d)]),
+        let spec = M::SPEC;
+        let x = DVector::from_fn(spec.input.width(), |i, _| match batch.inputs {
+            Inputs::Features(features) => f64::from(features[b * spec.input.width() + i]),
+            Inputs::Tokens(_) => looked_up(spec, batch.inputs, b, i).map_or(0.0, |(token, d)| {
+                self.tensor(0, Role::Embedding)[(token, d)]
+            }),
         });
-        let (weights, bias) = (self.tensor("hidden_weights"), self.tensor("hidden_bias"));
-        let h: Vec<Bounded> = (0..network.hidden)
-            .map(|n| {
-                let mut z = Bounded {
-                    value: bias[n],
-                    magnitude: bias[n].abs(),
-                };
-                for (i, x) in x.iter().enumerate() {
-                    z.value += weights[(i, n)] * x;
-                    z.magnitude += (weights[(i, n)] * x).abs();
-                }
-                activate(network.activation, z)
-            })
-            .collect();
-        let (weights, bias) = (self.tensor("output_weights"), self.tensor("output_bias"));
-        let outputs: Vec<Bounded> = (0..network.outputs)
-            .map(|k| {
-                let mut z = Bounded {
-                    value: bias[k],
-                    magnitude: bias[k].abs(),
-                };
-                for (n, h) in h.iter().enumerate() {
-                    z.value += weights[(n, k)] * h.value;
-                    z.magnitude += weights[(n, k)].abs() * h.magnitude;
-                }
-                z
-            })
-            .collect();
-        let (loss, d_outputs) = match (network.head, batch.targets) {
+        let mut activations: Vec<Vec<Bounded>> = Vec::new();
+        let mut next: Vec<Bounded> = x.iter().map(|&x| Bounded::exact(x)).collect();
+        for (index, layer) in spec.layers().enumerate() {
+            let weights = self.tensor(index, Role::Weights);
+            let bias = self.tensor(index, Role::Bias);
+            let sums = (0..layer.outputs).map(|n| {
+                let terms = next.iter().enumerate();
+                let terms = terms.map(|(i, &input)| Bounded::exact(weights[(i, n)]).times(input));
+                terms.fold(Bounded::exact(bias[n]), Bounded::plus)
+            });
+            let outputs = match layer.activation {
+                Some(activation) => sums.map(|z| activate(activation, z)).collect(),
+                None => sums.collect(),
+            };
+            activations.push(next);
+            next = outputs;
+        }
+        let outputs = next;
+        let (loss, d_outputs) = match (spec.head.kind, batch.targets) {
             (HeadKind::Softmax, Targets::Classes(classes)) => {
                 let logits: Vec<f64> = outputs.iter().map(|z| z.value).collect();
                 cross_entropy(&logits, usize::from(classes[b]))
@@ -234,35 +214,72 @@ impl<M: Model> Reference<M> {
                 logistic(outputs[0].value, classes[b])
             }
             (HeadKind::SquaredError, Targets::Values(values)) => {
-                squared_error(&outputs, &values[b * network.outputs..])
+                squared_error(&outputs, &values[b * spec.head.outputs..])
             }
             (HeadKind::Huber, Targets::Values(values)) => {
-                huber(&outputs, &values[b * network.outputs..])
+                huber(&outputs, &values[b * spec.head.outputs..])
             }
             _ => unreachable!("a head type fixes its targets"),
         };
         Forward {
-            x,
-            h,
+            activations,
             d_outputs,
             loss,
         }
     }
 }
 
+impl Bounded {
+    /// A number that is no result of a sum.
+    fn exact(value: f64) -> Self {
+        Self {
+            value,
+            magnitude: value.abs(),
+        }
+    }
+
+    fn plus(self, other: Self) -> Self {
+        Self {
+            value: self.value + other.value,
+            magnitude: self.magnitude + other.magnitude,
+        }
+    }
+
+    fn times(self, other: Self) -> Self {
+        Self {
+            value: self.value * other.value,
+            magnitude: self.magnitude * other.magnitude,
+        }
+    }
+}
+
+impl TensorGradient {
+    fn add(&mut self, row: usize, column: usize, term: Bounded) {
+        self.values[(row, column)] += term.value;
+        self.magnitudes[(row, column)] += term.magnitude;
+    }
+}
+
+fn gradient_mut(gradients: &mut [TensorGradient], layer: usize, role: Role) -> &mut TensorGradient {
+    let mut gradients = gradients.iter_mut();
+    let found =
+        gradients.find(|gradient| (gradient.tensor.layer, gradient.tensor.role) == (layer, role));
+    found.expect("there is a gradient for each tensor")
+}
+
 /// What one example leaves behind for its gradient.
 struct Forward {
-    x: DVector<f64>,
-    h: Vec<Bounded>,
+    /// The inputs of each layer: x, then the neurons of each hidden layer.
+    activations: Vec<Vec<Bounded>>,
     /// Derivative of the example's own loss with respect to the outputs.
     d_outputs: Vec<Bounded>,
     loss: f64,
 }
 
 /// The embedding element that input i of example b is a copy of.
-fn looked_up(network: Network, inputs: Inputs<'_>, b: usize, i: usize) -> Option<(usize, usize)> {
-    match (network.input, inputs) {
-        (InputKind::Tokens { context, embed, .. }, Inputs::Tokens(tokens)) => {
+fn looked_up(spec: ModelSpec, inputs: Inputs<'_>, b: usize, i: usize) -> Option<(usize, usize)> {
+    match (spec.input, inputs) {
+        (InputSpec::Tokens { context, embed, .. }, Inputs::Tokens(tokens)) => {
             Some((usize::from(tokens[b * context + i / embed]), i % embed))
         }
         _ => None,

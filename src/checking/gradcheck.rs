@@ -14,11 +14,9 @@ use core::fmt;
 
 use alloc::vec::Vec;
 
-use crate::architecture::{Activation, Head, Input};
+use super::reference::Reference;
 use crate::error::Error;
-use crate::mlp::Mlp;
-use crate::model::{ExampleOf, Model, TargetOf};
-use crate::reference::Reference;
+use crate::model::{ExampleOf, Head, HiddenLayers, Input, Mlp, Model, TargetOf};
 use crate::simd::Backend;
 
 /// The kernels' error in a coordinate is at most this, times the sum of the absolute values of the terms that the
@@ -119,8 +117,8 @@ impl fmt::Display for Report {
 /// # Errors
 ///
 /// As [`Mlp::loss`].
-pub fn kernels<I: Input, const HIDDEN: usize, O: Head, A: Activation>(
-    model: &Mlp<I, HIDDEN, O, A>,
+pub fn kernels<I: Input, L: HiddenLayers, O: Head>(
+    model: &Mlp<I, L, O>,
     backend: Backend,
     inputs: &[I::Example],
     targets: &[O::Target],
@@ -131,8 +129,8 @@ pub fn kernels<I: Input, const HIDDEN: usize, O: Head, A: Activation>(
     let tensors = found
         .tensors()
         .zip(&expected)
-        .map(|((name, found), expected)| {
-            worst(name, found.nrows(), found.ncols(), |at| Coordinate {
+        .map(|((tensor, found), expected)| {
+            worst(tensor.name, found.nrows(), found.ncols(), |at| Coordinate {
                 row: at.0,
                 column: at.1,
                 found: found[at],
@@ -175,7 +173,7 @@ pub fn reference<M: Model>(
             loss
         };
         let mut result = Ok(());
-        tensors.push(worst(gradient.name, rows, columns, |at| {
+        tensors.push(worst(gradient.tensor.name, rows, columns, |at| {
             let found = gradient.values[at];
             let mut expected = f64::NAN;
             match (loss_at(at, HALF_STEP), loss_at(at, -HALF_STEP)) {

@@ -1,0 +1,12 @@
+//! From text to batches: names to tokens, tokens to examples, examples to minibatches.
+
+mod corpus;
+mod dataset;
+mod vocabulary;
+
+pub use corpus::{Corpus, Split};
+pub use dataset::{Dataset, Minibatch};
+pub use vocabulary::Vocabulary;
+
+pub(crate) use corpus::push;
+pub(crate) use dataset::Limits;

@@ -1,0 +1,57 @@
+//! Kernels on a backend, with a model's shape as constants where that pays.
+
+use core::slice::from_ref;
+
+use crate::error::Error;
+use crate::kernels::example::ExampleOutputs;
+use crate::kernels::shape::{Fixed, Shaped, ShapedKernel};
+use crate::model::{Example, ExampleOf, Head, HiddenLayers, Model, PredictionOf, first_non_finite};
+use crate::simd::{Backend, LANES};
+
+/// Runs a kernel with the shape of an `M` as constants, where the backend has instructions of its own.
+///
+/// With debug assertions on, that is in a debug build, it runs the form for every shape, which is compiled in this crate and
+/// so can be optimised although the embedding program is not.
+pub(super) fn run<M: Model, K: ShapedKernel>(backend: Backend, kernel: K) -> K::Output {
+    if cfg!(debug_assertions) {
+        return kernel.run_any(backend, M::SPEC);
+    }
+    let shape = Fixed::<M>::SHAPE;
+    match backend.run_if_native(Shaped { kernel, shape }) {
+        Ok(output) => output,
+        Err(Shaped { kernel, .. }) => kernel.run_any(backend, M::SPEC),
+    }
+}
+
+/// What the head of an `M` makes of one input, or without `normalise` its logits, on the path for single examples; if the
+/// input is one of an `M`, and all outputs are finite.
+pub(crate) fn predict<M: Model>(
+    backend: Backend,
+    parameters: &[[f32; LANES]],
+    input: &ExampleOf<M>,
+    normalise: bool,
+) -> Result<PredictionOf<M>, Error> {
+    let inputs = ExampleOf::<M>::flatten(from_ref(input));
+    inputs.check(M::SPEC)?;
+    let mut prediction = M::Head::blank();
+    let outputs = prediction.as_mut();
+    M::Hidden::with_activations(|activations| {
+        run::<M, _>(
+            backend,
+            ExampleOutputs {
+                parameters,
+                inputs,
+                normalise,
+                activations,
+                outputs,
+            },
+        );
+    });
+    match first_non_finite(prediction.as_ref()) {
+        Some(output) => Err(Error::NonFinitePrediction {
+            output,
+            value: prediction.as_ref()[output],
+        }),
+        None => Ok(prediction),
+    }
+}

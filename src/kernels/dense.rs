@@ -1,0 +1,216 @@
+//! The three products of a dense layer, each as the contraction that it is.
+//!
+//! ```text
+//! outputs = activation(b + Wᵀ·a)        d_a = (W·d) ∘ activation'        d_W = Σ_examples a ⊗ d
+//! ```
+//!
+//! with a the layer's inputs and d the gradient of its sums b + Wᵀ·a. Each is a kernel of its own, which benchmarks run by
+//! itself.
+
+use super::activation::{activate, differentiate};
+use super::chunk::VECTORS;
+use super::contract::{ByColumn, ByRow, Epilogue, Out, by_example, contract};
+use super::gradient_use::GradientUse;
+use super::shape::{FanIn, FanOut};
+use crate::model::{ActivationKind, Layer, LayerInput};
+use crate::simd::{Kernel, LANES, Pair, Simd};
+
+/// Runs a product inlined; but as a function of its own in the form for all shapes of a debug build, whose checks would
+/// otherwise cost registers in the midst of a tile, and a third of the step.
+#[inline(always)]
+pub(crate) fn product<S: Simd, L: Layer, K: Kernel>(simd: S, kernel: K) -> K::Output {
+    if const { L::FIXED.is_none() && cfg!(debug_assertions) } {
+        simd.call(kernel)
+    } else {
+        kernel.run(simd)
+    }
+}
+
+/// `outputs = activation(b + Wᵀ·inputs)`, or without an activation in the last layer.
+pub(crate) struct Forward<'a, L> {
+    pub(crate) layer: L,
+    /// Vectors of a row that have examples: one or two.
+    pub(crate) vectors: usize,
+    /// The layer's weights, then its bias.
+    pub(crate) parameters: &'a [[f32; LANES]],
+    pub(crate) inputs: &'a [Pair],
+    pub(crate) outputs: &'a mut [[f32; LANES]],
+}
+
+impl<L: Layer> Kernel for Forward<'_, L> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let layer = self.layer.get();
+        let stride = layer.row_vectors() * LANES;
+        let (weights, bias) = self
+            .parameters
+            .as_flattened()
+            .split_at(layer.inputs * stride);
+        contract(
+            simd,
+            FanOut(self.layer),
+            ByColumn {
+                scalars: weights,
+                stride,
+            },
+            &self.inputs[..layer.inputs],
+            Out {
+                vectors: self.outputs,
+                stride: VECTORS,
+                cols: self.vectors,
+            },
+            Activated {
+                bias,
+                activation: layer.activation,
+            },
+        );
+    }
+}
+
+/// Replaces the inputs by the gradient with respect to what they came from: `(W·d_outputs) ∘ activation'` for neurons, with
+/// the activation read from `inputs` itself, and `W·d_outputs` for embeddings and features.
+pub(crate) struct InputGradient<'a, L> {
+    pub(crate) layer: L,
+    pub(crate) vectors: usize,
+    pub(crate) parameters: &'a [[f32; LANES]],
+    pub(crate) d_outputs: &'a [Pair],
+    pub(crate) inputs: &'a mut [[f32; LANES]],
+}
+
+impl<L: Layer> Kernel for InputGradient<'_, L> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let layer = self.layer.get();
+        contract(
+            simd,
+            FanIn(self.layer),
+            ByRow {
+                scalars: self.parameters.as_flattened(),
+                stride: layer.row_vectors() * LANES,
+            },
+            &self.d_outputs[..layer.outputs],
+            Out {
+                vectors: self.inputs,
+                stride: VECTORS,
+                cols: self.vectors,
+            },
+            Differentiated {
+                activation: match layer.input {
+                    LayerInput::Hidden(activation) => Some(activation),
+                    LayerInput::Embeddings | LayerInput::Features => None,
+                },
+            },
+        );
+    }
+}
+
+/// The gradient of a panel of a layer's weights, from the layer's inputs `inputs[row][example]` and the gradient `d[example]`
+/// of its sums: `weights[row] += Σ_b inputs[row][b] · d[b]`, or `=` for the first examples of a batch, and then what is made
+/// of it.
+pub(crate) struct WeightGradient<'a, L> {
+    pub(crate) layer: L,
+    pub(crate) inputs: &'a [Pair],
+    pub(crate) d: &'a [Pair],
+    pub(crate) is_first: bool,
+    pub(crate) gradient_use: GradientUse,
+    /// The weights whose gradient it is, laid out as `weights` is.
+    pub(crate) parameters: &'a [[f32; LANES]],
+    pub(crate) weights: Out<'a>,
+}
+
+impl<L: Layer> Kernel for WeightGradient<'_, L> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let epilogue = Added {
+            is_first: self.is_first,
+            gradient_use: self.gradient_use,
+            parameters: self.parameters,
+        };
+        contract(
+            simd,
+            FanIn(self.layer),
+            by_example(self.inputs),
+            self.d,
+            self.weights,
+            epilogue,
+        );
+    }
+}
+
+/// `out = used(out + Σ)`, the earlier value first in the sum; or `out = used(Σ)`.
+#[derive(Clone, Copy)]
+struct Added<'a> {
+    /// Whether there is no earlier value.
+    is_first: bool,
+    gradient_use: GradientUse,
+    /// As `out`.
+    parameters: &'a [[f32; LANES]],
+}
+
+impl Epilogue for Added<'_> {
+    #[inline(always)]
+    fn init<S: Simd>(self, simd: S, _row: usize, out: &[f32; LANES]) -> S::Vector {
+        if self.is_first {
+            simd.splat(0.0)
+        } else {
+            simd.load(out)
+        }
+    }
+
+    #[inline(always)]
+    fn finish<S: Simd>(self, simd: S, vector: usize, sum: S::Vector, out: &mut [f32; LANES]) {
+        let parameter = &self.parameters[vector];
+        simd.store(self.gradient_use.apply(simd, parameter, sum), out);
+    }
+}
+
+/// `out = activation(bias[row] + Σ)`, the bias first in the sum.
+#[derive(Clone, Copy)]
+struct Activated<'a> {
+    bias: &'a [f32],
+    activation: Option<ActivationKind>,
+}
+
+impl Epilogue for Activated<'_> {
+    #[inline(always)]
+    fn init<S: Simd>(self, simd: S, row: usize, _out: &[f32; LANES]) -> S::Vector {
+        simd.splat(self.bias[row])
+    }
+
+    #[inline(always)]
+    fn finish<S: Simd>(self, simd: S, _vector: usize, sum: S::Vector, out: &mut [f32; LANES]) {
+        let result = match self.activation {
+            Some(activation) => activate(simd, activation, sum),
+            None => sum,
+        };
+        simd.store(result, out);
+    }
+}
+
+/// `out = Σ · activation'`, the derivative taken from the h that `out` held; or `out = Σ`.
+#[derive(Clone, Copy)]
+struct Differentiated {
+    activation: Option<ActivationKind>,
+}
+
+impl Epilogue for Differentiated {
+    #[inline(always)]
+    fn init<S: Simd>(self, simd: S, _row: usize, _out: &[f32; LANES]) -> S::Vector {
+        simd.splat(0.0)
+    }
+
+    #[inline(always)]
+    fn finish<S: Simd>(self, simd: S, _vector: usize, sum: S::Vector, out: &mut [f32; LANES]) {
+        let result = match self.activation {
+            Some(activation) => differentiate(simd, activation, simd.load(out), sum),
+            None => sum,
+        };
+        simd.store(result, out);
+    }
+}

@@ -1,0 +1,217 @@
+//! Examples as data: what a batch is made of, and whether a model can take it.
+
+use core::fmt::Debug;
+
+use super::mlp::{ExampleOf, Model, TargetOf};
+use super::sealed::Sealed;
+use super::spec::ModelSpec;
+use crate::error::Error;
+
+/// One example's input as data: `[u8; CONTEXT]` or `[f32; FEATURES]`.
+pub trait Example: Sealed + Copy + Debug + PartialEq + Send + Sync + 'static {
+    #[doc(hidden)]
+    fn flatten(examples: &[Self]) -> Inputs<'_>;
+}
+
+/// One example's target as data: `u8`, `bool` or `[f32; OUTPUTS]`.
+pub trait Target: Sealed + Copy + Debug + PartialEq + Send + Sync + 'static {
+    #[doc(hidden)]
+    fn flatten(targets: &[Self]) -> Targets<'_>;
+}
+
+/// Inputs of a batch, one example after another.
+#[derive(Clone, Copy, Debug)]
+pub enum Inputs<'a> {
+    Tokens(&'a [u8]),
+    Features(&'a [f32]),
+}
+
+/// Targets of a batch, one example after another.
+#[derive(Clone, Copy, Debug)]
+pub enum Targets<'a> {
+    Classes(&'a [u8]),
+    Values(&'a [f32]),
+}
+
+/// A batch of `len` examples, at least one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Batch<'a> {
+    pub(crate) len: usize,
+    pub(crate) inputs: Inputs<'a>,
+    pub(crate) targets: Targets<'a>,
+}
+
+impl<const N: usize> Sealed for [u8; N] {}
+impl<const N: usize> Example for [u8; N] {
+    fn flatten(examples: &[Self]) -> Inputs<'_> {
+        Inputs::Tokens(examples.as_flattened())
+    }
+}
+
+impl<const N: usize> Sealed for [f32; N] {}
+impl<const N: usize> Example for [f32; N] {
+    fn flatten(examples: &[Self]) -> Inputs<'_> {
+        Inputs::Features(examples.as_flattened())
+    }
+}
+
+impl Sealed for u8 {}
+impl Target for u8 {
+    fn flatten(targets: &[Self]) -> Targets<'_> {
+        Targets::Classes(targets)
+    }
+}
+
+impl Sealed for bool {}
+impl Target for bool {
+    fn flatten(targets: &[Self]) -> Targets<'_> {
+        Targets::Classes(bytemuck::cast_slice(targets))
+    }
+}
+
+impl<const N: usize> Target for [f32; N] {
+    fn flatten(targets: &[Self]) -> Targets<'_> {
+        Targets::Values(targets.as_flattened())
+    }
+}
+
+/// The batch in the kernels' form, if the model can take it.
+pub(crate) fn checked_batch<'a, M: Model>(
+    inputs: &'a [ExampleOf<M>],
+    targets: &'a [TargetOf<M>],
+) -> Result<Batch<'a>, Error> {
+    let batch = batch(inputs, targets)?;
+    batch.check(M::SPEC)?;
+    Ok(batch)
+}
+
+/// The batch in the kernels' form, if it has as many targets as inputs, and at least one.
+pub(crate) fn batch<'a, E: Example, T: Target>(
+    inputs: &'a [E],
+    targets: &'a [T],
+) -> Result<Batch<'a>, Error> {
+    if inputs.len() != targets.len() {
+        return Err(Error::LengthMismatch {
+            inputs: inputs.len(),
+            targets: targets.len(),
+        });
+    }
+    if inputs.is_empty() {
+        return Err(Error::EmptyBatch);
+    }
+    Ok(Batch {
+        len: inputs.len(),
+        inputs: E::flatten(inputs),
+        targets: T::flatten(targets),
+    })
+}
+
+impl Batch<'_> {
+    /// Refuses a batch with a token, class or number that the model cannot take.
+    #[inline]
+    pub(crate) fn check(self, spec: ModelSpec) -> Result<(), Error> {
+        self.inputs.check(spec)?;
+        self.targets.check(spec)
+    }
+
+    /// Refuses numbers that are not finite; for a data set, which does not know its model yet.
+    pub(crate) fn check_finite(self) -> Result<(), Error> {
+        if let Inputs::Features(features) = self.inputs {
+            check_finite("input", features, features.len() / self.len)?;
+        }
+        if let Targets::Values(values) = self.targets {
+            check_finite("target", values, values.len() / self.len)?;
+        }
+        Ok(())
+    }
+}
+
+impl Inputs<'_> {
+    /// Refuses tokens beyond the vocabulary, and numbers that are not finite.
+    #[inline]
+    pub(crate) fn check(self, spec: ModelSpec) -> Result<(), Error> {
+        let width = spec.input.example_len();
+        match self {
+            Self::Tokens(tokens) => {
+                let vocabulary = spec.input.vocabulary();
+                match tokens.iter().position(|&t| usize::from(t) >= vocabulary) {
+                    Some(index) => Err(Error::TokenOutOfRange {
+                        example: index / width,
+                        position: index % width,
+                        token: tokens[index],
+                        vocabulary,
+                    }),
+                    None => Ok(()),
+                }
+            }
+            Self::Features(features) => check_finite("input", features, width),
+        }
+    }
+
+    /// Examples `start .. start + len`.
+    #[inline(always)]
+    pub(crate) fn slice(self, spec: ModelSpec, start: usize, len: usize) -> Self {
+        let width = spec.input.example_len();
+        match self {
+            Self::Tokens(tokens) => Self::Tokens(&tokens[start * width..][..len * width]),
+            Self::Features(features) => Self::Features(&features[start * width..][..len * width]),
+        }
+    }
+}
+
+impl Targets<'_> {
+    /// Refuses classes that the head does not have, and numbers that are not finite.
+    #[inline]
+    fn check(self, spec: ModelSpec) -> Result<(), Error> {
+        match self {
+            Self::Classes(targets) => {
+                let classes = spec.head.classes();
+                match targets.iter().position(|&c| usize::from(c) >= classes) {
+                    Some(example) => Err(Error::ClassOutOfRange {
+                        example,
+                        class: targets[example],
+                        classes,
+                    }),
+                    None => Ok(()),
+                }
+            }
+            Self::Values(values) => check_finite("target", values, spec.head.outputs),
+        }
+    }
+
+    /// Examples `start .. start + len`.
+    #[inline(always)]
+    pub(crate) fn slice(self, spec: ModelSpec, start: usize, len: usize) -> Self {
+        let outputs = spec.head.outputs;
+        match self {
+            Self::Classes(classes) => Self::Classes(&classes[start..][..len]),
+            Self::Values(values) => Self::Values(&values[start * outputs..][..len * outputs]),
+        }
+    }
+}
+
+/// Index of the first NaN or infinity.
+#[inline]
+pub(crate) fn first_non_finite(values: &[f32]) -> Option<usize> {
+    // No early exit, so the loop vectorises.
+    if values
+        .iter()
+        .fold(true, |finite, value| finite & value.is_finite())
+    {
+        return None;
+    }
+    values.iter().position(|value| !value.is_finite())
+}
+
+#[inline]
+fn check_finite(what: &'static str, values: &[f32], width: usize) -> Result<(), Error> {
+    match first_non_finite(values) {
+        Some(index) => Err(Error::NonFiniteData {
+            what,
+            example: index / width,
+            position: index % width,
+            value: values[index],
+        }),
+        None => Ok(()),
+    }
+}

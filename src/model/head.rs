@@ -1,0 +1,137 @@
+//! What a model gives out, and the loss that it is trained with.
+
+use core::fmt::Debug;
+use core::marker::PhantomData;
+
+use super::batch::Target;
+use super::parameters::{DenseLayer, Parameters};
+use super::sealed::Sealed;
+use super::spec::{HeadKind, HeadSpec};
+
+/// What a model gives out, and the loss that it is trained with: [`Softmax`], [`Regression`] or [`Binary`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a head of a model",
+    note = "the third parameter of `Mlp` is `Softmax<CLASSES>`, `Regression<OUTPUTS>` or `Binary`"
+)]
+pub trait Head: Sealed + Debug + Clone + Copy + Send + Sync + 'static {
+    /// One example's target.
+    type Target: Target;
+
+    /// One example's prediction: class probabilities, the probability of yes, or numbers.
+    type Prediction: AsRef<[f32]> + AsMut<[f32]> + Copy + Debug + PartialEq;
+
+    /// The parameters between `HIDDEN` neurons and the outputs.
+    type Layer<const HIDDEN: usize>: Parameters;
+
+    /// A prediction of zeros, to be written to.
+    #[doc(hidden)]
+    fn blank() -> Self::Prediction;
+
+    #[doc(hidden)]
+    const SPEC: HeadSpec;
+}
+
+/// `CLASSES` classes; the loss is the cross-entropy of the softmax, in nats:
+/// `ln Σ_v e^(z_v) − z_y`, averaged over the batch. At most 256 classes: a class is one byte. The prediction is the probability
+/// of each class, `[CLASSES]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Softmax<const CLASSES: usize>;
+
+/// `OUTPUTS` numbers; the loss is [`SquaredError`], or [`Huber`]'s if named, averaged over outputs and batch. The prediction is
+/// the numbers z themselves, `[OUTPUTS]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Regression<const OUTPUTS: usize, L: RegressionLoss = SquaredError>(PhantomData<L>);
+
+/// One yes or no; the loss is the cross-entropy of the logistic function, in nats: `ln(1 + e^z) − y·z`, averaged over the
+/// batch. The prediction is the probability of yes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Binary;
+
+/// `(z − y)²`, PyTorch's `mse_loss`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SquaredError;
+
+/// Huber's loss with δ = 1, PyTorch's `huber_loss`: `½(z − y)²` where |z − y| ≤ 1, and `|z − y| − ½` beyond, so that an
+/// outlier pulls no harder than a unit error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Huber;
+
+/// What a [`Regression`] minimises: [`SquaredError`] or [`Huber`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a loss of a regression",
+    note = "the second parameter of `Regression` is `SquaredError` (the default) or `Huber`"
+)]
+pub trait RegressionLoss:
+    Sealed + Debug + Clone + Copy + PartialEq + Send + Sync + 'static
+{
+    #[doc(hidden)]
+    const KIND: HeadKind;
+}
+
+impl Sealed for SquaredError {}
+impl RegressionLoss for SquaredError {
+    const KIND: HeadKind = HeadKind::SquaredError;
+}
+
+impl Sealed for Huber {}
+impl RegressionLoss for Huber {
+    const KIND: HeadKind = HeadKind::Huber;
+}
+
+impl<const CLASSES: usize> Sealed for Softmax<CLASSES> {}
+impl<const CLASSES: usize> Head for Softmax<CLASSES> {
+    type Target = u8;
+    type Prediction = [f32; CLASSES];
+    type Layer<const HIDDEN: usize> = DenseLayer<HIDDEN, CLASSES>;
+
+    fn blank() -> [f32; CLASSES] {
+        [0.0; CLASSES]
+    }
+
+    const SPEC: HeadSpec = {
+        assert!(CLASSES > 1, "a softmax needs at least two classes");
+        assert!(
+            CLASSES <= 256,
+            "a class is one byte: a softmax has at most 256 classes"
+        );
+        HeadSpec {
+            kind: HeadKind::Softmax,
+            outputs: CLASSES,
+        }
+    };
+}
+
+impl<const OUTPUTS: usize, L: RegressionLoss> Sealed for Regression<OUTPUTS, L> {}
+impl<const OUTPUTS: usize, L: RegressionLoss> Head for Regression<OUTPUTS, L> {
+    type Target = [f32; OUTPUTS];
+    type Prediction = [f32; OUTPUTS];
+    type Layer<const HIDDEN: usize> = DenseLayer<HIDDEN, OUTPUTS>;
+
+    fn blank() -> [f32; OUTPUTS] {
+        [0.0; OUTPUTS]
+    }
+
+    const SPEC: HeadSpec = {
+        assert!(OUTPUTS > 0, "a regression needs at least one output");
+        HeadSpec {
+            kind: L::KIND,
+            outputs: OUTPUTS,
+        }
+    };
+}
+
+impl Sealed for Binary {}
+impl Head for Binary {
+    type Target = bool;
+    type Prediction = [f32; 1];
+    type Layer<const HIDDEN: usize> = DenseLayer<HIDDEN, 1>;
+
+    fn blank() -> [f32; 1] {
+        [0.0]
+    }
+
+    const SPEC: HeadSpec = HeadSpec {
+        kind: HeadKind::Logistic,
+        outputs: 1,
+    };
+}
