@@ -35,12 +35,19 @@ pub(crate) const HIDDEN: usize = 100;
 pub(crate) const SHAPE: &str = "names";
 
 /// Multiply-adds of one step of the name model.
-pub(crate) const STEP_MULTIPLY_ADDS: usize = multiply_adds([INPUTS, HIDDEN, VOCAB], BATCH);
+pub(crate) const STEP_MULTIPLY_ADDS: usize = multiply_adds(&[INPUTS, HIDDEN, VOCAB], BATCH);
 const _: () = assert!(STEP_MULTIPLY_ADDS == 316_800);
 
-/// Multiply-adds of a training step: two products forward, and for each of them two backward.
-pub(crate) const fn multiply_adds([inputs, hidden, outputs]: [usize; 3], batch: usize) -> usize {
-    3 * batch * hidden * (inputs + outputs)
+/// Multiply-adds of a training step of a model of tokens with these widths, input to output: a product forward for each layer,
+/// and two backward.
+pub(crate) const fn multiply_adds(widths: &[usize], batch: usize) -> usize {
+    let mut weights = 0;
+    let mut layer = 1;
+    while layer < widths.len() {
+        weights += widths[layer - 1] * widths[layer];
+        layer += 1;
+    }
+    3 * batch * weights
 }
 
 /// The backends that have instructions of their own: those that the kernels are compiled for, shape by shape.

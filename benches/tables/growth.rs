@@ -1,5 +1,6 @@
 //! What a multiply-add costs as the model and the batch grow.
 
+use fused_mlp::model::HiddenLayers;
 use fused_mlp::{Backend, Mlp, SeedableRng, Softmax, Tanh, Tokens, Xoshiro256PlusPlus};
 
 use super::{Repeat, Section};
@@ -21,48 +22,53 @@ const AGREEMENT: f32 = 1e-4;
 /// A shape of the name model, and of its batches.
 pub(crate) struct Shape {
     pub(crate) name: &'static str,
-    hidden: usize,
+    hidden: &'static [usize],
     embed: usize,
     batch: usize,
     start: fn(Backend, usize) -> Repeat,
 }
 
 /// The name model first, which the others are compared with.
-pub(crate) const SHAPES: [Shape; 13] = [
-    shape::<100, 2>("names", 32),
-    shape::<64, 2>("hidden-64", 32),
-    shape::<200, 2>("hidden-200", 32),
-    shape::<512, 2>("hidden-512", 32),
-    shape::<1024, 2>("hidden-1024", 32),
-    shape::<100, 10>("embed-10", 32),
-    shape::<100, 32>("embed-32", 32),
-    shape::<200, 10>("makemore", 32),
-    shape::<100, 2>("batch-16", 16),
-    shape::<100, 2>("batch-256", 256),
-    shape::<100, 2>("batch-1024", 1024),
-    shape::<256, 16>("all-larger", 128),
-    shape::<1024, 32>("all-largest", 1024),
+pub(crate) const SHAPES: [Shape; 15] = [
+    shape::<Tanh<100>, 2>("names", &[100], 32),
+    shape::<Tanh<64>, 2>("hidden-64", &[64], 32),
+    shape::<Tanh<200>, 2>("hidden-200", &[200], 32),
+    shape::<Tanh<512>, 2>("hidden-512", &[512], 32),
+    shape::<Tanh<1024>, 2>("hidden-1024", &[1024], 32),
+    shape::<Tanh<100>, 10>("embed-10", &[100], 32),
+    shape::<Tanh<100>, 32>("embed-32", &[100], 32),
+    shape::<Tanh<200>, 10>("makemore", &[200], 32),
+    shape::<Tanh<100>, 2>("batch-16", &[100], 16),
+    shape::<Tanh<100>, 2>("batch-256", &[100], 256),
+    shape::<Tanh<100>, 2>("batch-1024", &[100], 1024),
+    shape::<Tanh<256>, 16>("all-larger", &[256], 128),
+    shape::<Tanh<1024>, 32>("all-largest", &[1024], 1024),
+    shape::<(Tanh<128>, Tanh<128>), 10>("deep-128", &[128, 128], 32),
+    shape::<(Tanh<200>, Tanh<200>), 10>("deep-200", &[200, 200], 32),
 ];
 
-const fn shape<const HIDDEN: usize, const EMBED: usize>(name: &'static str, batch: usize) -> Shape {
+const fn shape<L: HiddenLayers, const EMBED: usize>(
+    name: &'static str,
+    hidden: &'static [usize],
+    batch: usize,
+) -> Shape {
     Shape {
         name,
-        hidden: HIDDEN,
+        hidden,
         embed: EMBED,
         batch,
-        start: start::<HIDDEN, EMBED>,
+        start: start::<L, EMBED>,
     }
 }
 
-fn start<const HIDDEN: usize, const EMBED: usize>(backend: Backend, batch: usize) -> Repeat {
-    type Model<const HIDDEN: usize, const EMBED: usize> =
-        Mlp<Tokens<VOCAB, CONTEXT, EMBED>, Tanh<HIDDEN>, Softmax<VOCAB>>;
+fn start<L: HiddenLayers, const EMBED: usize>(backend: Backend, batch: usize) -> Repeat {
+    type Model<L, const EMBED: usize> = Mlp<Tokens<VOCAB, CONTEXT, EMBED>, L, Softmax<VOCAB>>;
     // Only when it is run: a dozen models of which one may be asked for.
     let mut training = None;
     Box::new(move |steps| {
         let training = training.get_or_insert_with(|| {
             let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
-            let model = Model::<HIDDEN, EMBED>::fan_in_scaled(&mut rng);
+            let model = Model::<L, EMBED>::fan_in_scaled(&mut rng);
             let on = |backend| Training::new(model.clone(), LEARNING_RATE, backend, batch);
             let losses = [backend, Backend::PORTABLE].map(|b| on(b).first_loss(&task().train));
             let distance = (losses[0] - losses[1]).abs();
@@ -74,14 +80,18 @@ fn start<const HIDDEN: usize, const EMBED: usize>(backend: Backend, batch: usize
 }
 
 impl Shape {
-    /// `h64-d2-b32`
+    /// `h64-d2-b32`, or `h128-128-d10-b32`
     pub(crate) fn widths(&self) -> String {
-        format!("h{}-d{}-b{}", self.hidden, self.embed, self.batch)
+        let hidden: Vec<String> = self.hidden.iter().map(usize::to_string).collect();
+        format!("h{}-d{}-b{}", hidden.join("-"), self.embed, self.batch)
     }
 
     /// Of one step.
     pub(crate) fn multiply_adds(&self) -> usize {
-        multiply_adds([CONTEXT * self.embed, self.hidden, VOCAB], self.batch)
+        let mut widths = vec![CONTEXT * self.embed];
+        widths.extend(self.hidden);
+        widths.push(VOCAB);
+        multiply_adds(&widths, self.batch)
     }
 
     /// Takes so many training steps.

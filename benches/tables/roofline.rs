@@ -1,7 +1,7 @@
 //! The parts of a training step, the whole loop, and the physical limit.
 
 use fused_mlp::probe::{Part, Probe};
-use fused_mlp::{Backend, Model, NameModel};
+use fused_mlp::{Backend, NameModel};
 
 use super::{Repeat, Section};
 use crate::support::effort::Effort;

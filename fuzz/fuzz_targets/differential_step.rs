@@ -2,7 +2,7 @@
 //! after each step, predictions, and errors.
 #![no_main]
 
-use fused_mlp::model::{HiddenLayers, Head, Input};
+use fused_mlp::model::{Head, HiddenLayers, Input};
 use fused_mlp::random::StandardNormal;
 use fused_mlp::{
     Backend, Binary, Dense, Error, Huber, Mlp, Model, Regression, Relu, SeedableRng, Sgd, Softmax,
@@ -19,23 +19,37 @@ fuzz_target!(|bytes: &[u8]| {
     let _ = choose_shape(&mut Unstructured::new(bytes));
 });
 
-/// Widths around the sixteen lanes and the tiles of the kernels, both inputs, all heads, both activations; with each the sizes
-/// of its vocabulary and of its classes.
+/// Widths around the sixteen lanes and the tiles of the kernels, one hidden layer to eight, both inputs, all heads, both
+/// activations; with each the sizes of its vocabulary and of its classes.
 fn choose_shape(data: &mut Unstructured<'_>) -> Result<()> {
-    match data.int_in_range(0..=10)? {
-        0 => run::<Tokens<2, 1, 1>, 1, Softmax<2>, Tanh>(2, 2, data),
-        1 => run::<Tokens<5, 2, 3>, 7, Softmax<5>, Tanh>(5, 5, data),
-        2 => run::<Tokens<27, 3, 2>, 100, Softmax<27>, Tanh>(27, 27, data),
-        3 => run::<Tokens<3, 5, 2>, 33, Softmax<17>, Relu>(3, 17, data),
-        4 => run::<Tokens<256, 3, 4>, 7, Softmax<256>, Tanh>(256, 256, data),
-        5 => run::<Tokens<27, 3, 2>, 16, Regression<2>, Tanh>(27, 0, data),
-        6 => run::<Dense<1>, 1, Regression<1>, Tanh>(0, 0, data),
-        7 => run::<Dense<8>, 64, Regression<1>, Relu>(0, 0, data),
-        8 => run::<Dense<17>, 20, Softmax<10>, Tanh>(0, 10, data),
-        9 => run::<Dense<6>, 33, Binary, Relu>(0, 0, data),
-        _ => run::<Tokens<9, 2, 3>, 40, Regression<19, Huber>, Tanh>(9, 0, data),
+    match data.int_in_range(0..=13)? {
+        0 => run::<Tokens<2, 1, 1>, Tanh<1>, Softmax<2>>(2, 2, data),
+        1 => run::<Tokens<5, 2, 3>, Tanh<7>, Softmax<5>>(5, 5, data),
+        2 => run::<Tokens<27, 3, 2>, Tanh<100>, Softmax<27>>(27, 27, data),
+        3 => run::<Tokens<3, 5, 2>, Relu<33>, Softmax<17>>(3, 17, data),
+        4 => run::<Tokens<256, 3, 4>, Tanh<7>, Softmax<256>>(256, 256, data),
+        5 => run::<Tokens<27, 3, 2>, Tanh<16>, Regression<2>>(27, 0, data),
+        6 => run::<Dense<1>, Tanh<1>, Regression<1>>(0, 0, data),
+        7 => run::<Dense<8>, Relu<64>, Regression<1>>(0, 0, data),
+        8 => run::<Dense<17>, Tanh<20>, Softmax<10>>(0, 10, data),
+        9 => run::<Dense<6>, Relu<33>, Binary>(0, 0, data),
+        10 => run::<Tokens<9, 2, 3>, Tanh<40>, Regression<19, Huber>>(9, 0, data),
+        11 => run::<Dense<4>, (Tanh<64>, Relu<17>), Softmax<3>>(0, 3, data),
+        12 => run::<Tokens<5, 2, 3>, (Relu<7>, Tanh<1>, Tanh<33>), Regression<2>>(5, 0, data),
+        _ => run::<Dense<2>, EightLayers, Binary>(0, 0, data),
     }
 }
+
+type EightLayers = (
+    Tanh<3>,
+    Relu<16>,
+    Tanh<5>,
+    Tanh<17>,
+    Relu<8>,
+    Relu<8>,
+    Tanh<2>,
+    Tanh<31>,
+);
 
 /// What is drawn as an input or a target; bytes below `limit`, but for the odd one.
 trait Draw: Sized {
@@ -97,7 +111,7 @@ fn draw_number(data: &mut Unstructured<'_>) -> Result<f32> {
     })
 }
 
-fn run<I: Input<Example: Draw>, const HIDDEN: usize, O: Head<Target: Draw>, A: Activation>(
+fn run<I: Input<Example: Draw>, L: HiddenLayers, O: Head<Target: Draw>>(
     vocabulary: usize,
     classes: usize,
     data: &mut Unstructured<'_>,

@@ -3,12 +3,15 @@
 #![no_main]
 
 use fused_mlp::weights::{self, Keys};
-use fused_mlp::{Dense, Error, Mlp, Model, Regression, Relu, Softmax, Tokens, Trainer, Tanh};
+use fused_mlp::{
+    Binary, Dense, Error, Mlp, Model, Regression, Relu, Softmax, Tanh, Tokens, Trainer,
+};
 use libfuzzer_sys::fuzz_target;
 use safetensors::SafeTensors;
 
 type Characters = Mlp<Tokens<3, 2, 2>, Tanh<4>, Softmax<3>>;
 type Numbers = Mlp<Dense<3>, Relu<5>, Regression<2>>;
+type Deep = Mlp<Tokens<3, 2, 2>, (Relu<3>, Tanh<3>, Relu<2>), Binary>;
 
 fuzz_target!(|bytes: &[u8]| {
     check(bytes);
@@ -20,17 +23,23 @@ fuzz_target!(|bytes: &[u8]| {
 });
 
 fn check(file: &[u8]) {
-    let makemore = Keys::makemore();
-    let linear = Keys::linear("embedding", "hidden", "output");
-    for keys in [&makemore, &linear, &makemore.clone().ignoring_others()] {
-        check_model::<Characters>(file, keys);
-        check_model::<Numbers>(file, keys);
-    }
+    check_model::<Characters>(file, &["hidden", "output"]);
+    check_model::<Numbers>(file, &["hidden", "output"]);
+    check_model::<Deep>(file, &["hidden", "hidden2", "hidden3", "output"]);
     check_state::<Characters>(file);
     check_state::<Numbers>(file);
+    check_state::<Deep>(file);
 }
 
-fn check_model<M: Model + PartialEq>(file: &[u8], keys: &Keys) {
+/// The file as one of a model, under all keys; `layers` are names for [`Keys::linear`].
+fn check_model<M: Model + PartialEq>(file: &[u8], layers: &[&str]) {
+    check_keys::<M>(file, &Keys::makemore(), false);
+    check_keys::<M>(file, &Keys::sequential(), false);
+    check_keys::<M>(file, &Keys::linear("embedding", layers), false);
+    check_keys::<M>(file, &Keys::makemore().ignoring_others(), true);
+}
+
+fn check_keys<M: Model + PartialEq>(file: &[u8], keys: &Keys, ignores_others: bool) {
     let model: M = match weights::from_bytes(file, keys) {
         Ok(model) => model,
         Err(error) => return check_error(&error),
@@ -42,7 +51,7 @@ fn check_model<M: Model + PartialEq>(file: &[u8], keys: &Keys) {
         assert!(values.iter().all(|value| value.is_finite()));
         in_model += 1;
     }
-    assert!(count == in_model || keys.ignores_others && count > in_model);
+    assert!(count == in_model || ignores_others && count > in_model);
 
     let written = weights::to_bytes(&model, keys).expect("it was read");
     let again: M = weights::from_bytes(&written, keys).expect("it was written");

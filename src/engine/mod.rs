@@ -8,12 +8,13 @@ use alloc::vec::Vec;
 use self::dispatch::run;
 use self::padding::{Padded, padded, padded_tensors, unpadded};
 use crate::error::Error;
-use crate::kernels::batch_step::{Backward, BatchStep};
+use crate::kernels::block_step::{Backward, BlockStep};
 use crate::kernels::buffer::Buffer;
 use crate::kernels::chunk::Workspace;
 use crate::kernels::example::ExampleGradients;
 use crate::kernels::finite::{Outcome, Sum};
 use crate::kernels::gradient_use::GradientUse;
+use crate::kernels::pairwise::{Blocks, Combine, LossSum};
 use crate::kernels::update::{Norm, Step, Update};
 use crate::model::{ACCUMULATORS, Batch, ExampleOf, Model, ModelSpec, PredictionOf};
 use crate::simd::{Backend, LANES};
@@ -33,6 +34,8 @@ pub(crate) struct Engine {
     /// The gradients computed last. A step of plain gradient descent makes the new parameters here, and then exchanges them
     /// with the old.
     gradients: Buffer,
+    /// Sums of gradients of blocks that wait for others, by level; as many as the longest batch so far has needed.
+    waiting: Vec<Buffer>,
     /// What the optimizer keeps for each parameter; empty where it keeps less.
     moments: [Buffer; 2],
     workspace: Workspace,
@@ -55,6 +58,7 @@ impl Engine {
             backend,
             parameters: checked_and_padded(model)?,
             gradients: Buffer::zeroed(M::SPEC.parameter_vectors()),
+            waiting: Vec::new(),
             moments: [Buffer::zeroed(0), Buffer::zeroed(0)],
             workspace: Workspace::new(M::SPEC),
         })
@@ -93,15 +97,20 @@ impl Engine {
 
     /// The mean loss of a checked batch, or data set, of an `M`.
     pub(crate) fn loss<M: Model>(&mut self, batch: Batch<'_>) -> f32 {
-        run::<M, _>(
-            self.backend,
-            BatchStep {
+        let blocks = Blocks::of(batch.len);
+        let mut losses = LossSum::of(blocks);
+        let mut total = 0.0;
+        for block in 0..blocks.count() {
+            let step = BlockStep {
                 parameters: self.parameters.vectors(),
-                batch,
+                block: batch.slice(M::SPEC, blocks.examples(block)),
+                scale: 1.0,
                 backward: None,
                 workspace: &mut self.workspace,
-            },
-        )
+            };
+            total = losses.add(block, run::<M, _>(self.backend, step));
+        }
+        mean(total, batch.len)
     }
 
     /// The mean loss of a checked batch of an `M`; its gradients stay in the engine.
@@ -117,38 +126,85 @@ impl Engine {
         path: Path,
         gradient_use: GradientUse,
     ) -> Outcome {
-        let workspace = &mut self.workspace;
-        let (parameters, gradients) = (self.parameters.vectors(), self.gradients.vectors_mut());
         match path {
-            Path::Batch => {
-                let step = BatchStep {
-                    parameters,
-                    batch,
-                    backward: Some(Backward {
-                        gradients,
-                        gradient_use,
-                    }),
-                    workspace,
-                };
-                let loss = run::<M, _>(self.backend, step);
-                let sum = match gradient_use {
-                    GradientUse::Store => 0.0,
-                    // A pass of its own: as a part of the step it makes that 1 % slower.
-                    GradientUse::Descend { .. } => self.backend.run(Sum(self.gradients.vectors())),
-                };
-                Outcome { loss, sum }
-            }
+            Path::Batch => self.differentiate_blocks::<M>(batch, gradient_use),
             Path::Example => run::<M, _>(
                 self.backend,
                 ExampleGradients {
-                    parameters,
+                    parameters: self.parameters.vectors(),
                     inputs: batch.inputs,
                     targets: batch.targets,
-                    workspace,
+                    workspace: &mut self.workspace,
                     gradient_use,
-                    gradients,
+                    gradients: self.gradients.vectors_mut(),
                 },
             ),
+        }
+    }
+
+    /// As [`differentiate`](Self::differentiate), block by block. The gradients of a batch of one block are used as they come; those of
+    /// more are stored, each where its sum is to wait, and the last sum is used.
+    fn differentiate_blocks<M: Model>(
+        &mut self,
+        batch: Batch<'_>,
+        gradient_use: GradientUse,
+    ) -> Outcome {
+        let blocks = Blocks::of(batch.len);
+        while self.waiting.len() < blocks.levels() {
+            self.waiting
+                .push(Buffer::zeroed(M::SPEC.parameter_vectors()));
+        }
+        let of_blocks = match blocks.count() {
+            1 => gradient_use,
+            _ => GradientUse::Store,
+        };
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a batch of 2²⁴ examples may round"
+        )]
+        let scale = 1.0 / batch.len as f32;
+        let parameters = self.parameters.vectors();
+        let mut losses = LossSum::of(blocks);
+        let (mut total, mut sum) = (0.0, None);
+        for block in 0..blocks.count() {
+            let (is_last, level) = (blocks.is_last(block), blocks.level(block));
+            let (waiting, gradients) = if is_last {
+                (&self.waiting[..], &mut self.gradients)
+            } else {
+                let (earlier, own) = self.waiting.split_at_mut(level);
+                (&*earlier, &mut own[0])
+            };
+            let step = BlockStep {
+                parameters,
+                block: batch.slice(M::SPEC, blocks.examples(block)),
+                scale,
+                backward: Some(Backward {
+                    gradients: gradients.vectors_mut(),
+                    gradient_use: of_blocks,
+                }),
+                workspace: &mut self.workspace,
+            };
+            total = losses.add(block, run::<M, _>(self.backend, step));
+            let carries = blocks.carries(block);
+            if !carries.is_empty() {
+                sum = Some(self.backend.run(Combine {
+                    waiting,
+                    carries,
+                    gradient_use: if is_last { gradient_use } else { of_blocks },
+                    parameters,
+                    gradients: gradients.vectors_mut(),
+                }));
+            }
+        }
+        let sum = match (gradient_use, sum) {
+            (_, Some(sum)) => sum,
+            (GradientUse::Store, None) => 0.0,
+            // A pass of its own: as a part of the step it makes that 1 % slower.
+            (GradientUse::Descend { .. }, None) => self.backend.run(Sum(self.gradients.vectors())),
+        };
+        Outcome {
+            loss: mean(total, batch.len),
+            sum,
         }
     }
 
@@ -250,6 +306,16 @@ impl Engine {
             .find(is_bad)
             .map_or("loss", |padded| padded.tensor.name)
     }
+}
+
+/// The mean of so many losses, rounded to `f32` once.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "rounding is the purpose"
+)]
+fn mean(total: f64, count: usize) -> f32 {
+    (total / count as f64) as f32
 }
 
 #[cfg(test)]

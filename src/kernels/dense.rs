@@ -109,7 +109,7 @@ impl<L: Layer> Kernel for InputGradient<'_, L> {
 }
 
 /// The gradient of a panel of a layer's weights, from the layer's inputs `inputs[row][example]` and the gradient `d[example]`
-/// of its sums: `weights[row] += Σ_b inputs[row][b] · d[b]`, or `=` for the first examples of a batch, and then what is made
+/// of its sums: `weights[row] += Σ_b inputs[row][b] · d[b]`, or `=` for the first examples of a block, and then what is made
 /// of it.
 pub(crate) struct WeightGradient<'a, L> {
     pub(crate) layer: L,

@@ -4,15 +4,15 @@
 //! of allocation and of instruction-set names. It is compiled inside each backend's entry function. Arrows run one way:
 //!
 //! ```text
-//! batch_step  →  embedding, dense, heads            →  transpose, contract, gradient_use, math  →  chunk, shape  →  simd
+//! block_step  →  embedding, dense, heads            →  transpose, contract, gradient_use, math  →  chunk, shape  →  simd
 //! example     →  activation, gradient_use, heads    →  math                                     →  …
-//! update, finite  →  simd
+//! pairwise, update, finite  →  gradient_use, simd
 //! ```
 //!
 //! Working storage is a [`Workspace`](chunk::Workspace) of [`Buffer`](buffer::Buffer)s, made once.
 
 pub(crate) mod activation;
-pub(crate) mod batch_step;
+pub(crate) mod block_step;
 pub(crate) mod buffer;
 pub(crate) mod chunk;
 pub(crate) mod contract;
@@ -23,6 +23,7 @@ pub(crate) mod finite;
 pub(crate) mod gradient_use;
 pub(crate) mod heads;
 pub(crate) mod math;
+pub(crate) mod pairwise;
 pub(crate) mod shape;
 pub(crate) mod transpose;
 pub(crate) mod update;

@@ -1,6 +1,7 @@
 //! Examples as data: what a batch is made of, and whether a model can take it.
 
 use core::fmt::Debug;
+use core::ops::Range;
 
 use super::mlp::{ExampleOf, Model, TargetOf};
 use super::sealed::Sealed;
@@ -107,6 +108,16 @@ pub(crate) fn batch<'a, E: Example, T: Target>(
 }
 
 impl Batch<'_> {
+    /// Some of its examples, at least one.
+    pub(crate) fn slice(self, spec: ModelSpec, examples: Range<usize>) -> Self {
+        let (start, len) = (examples.start, examples.len());
+        Self {
+            len,
+            inputs: self.inputs.slice(spec, start, len),
+            targets: self.targets.slice(spec, start, len),
+        }
+    }
+
     /// Refuses a batch with a token, class or number that the model cannot take.
     #[inline]
     pub(crate) fn check(self, spec: ModelSpec) -> Result<(), Error> {

@@ -61,6 +61,7 @@ pub trait HiddenLayers: Sealed + Debug + Clone + Copy + Send + Sync + 'static {
     fn with_activations<R>(work: impl FnOnce(&mut [&mut [f32]]) -> R) -> R;
 }
 
+#[diagnostic::do_not_recommend] // the message of `HiddenLayers` names tuples too
 impl<L: HiddenLayer> HiddenLayers for L {
     type First<I: Input> = L::First<I>;
     type Between = ();

@@ -16,6 +16,17 @@ pub trait Layer: Copy {
 
     /// The layer.
     fn get(self) -> LayerSpec;
+
+    /// Whether it may be a hidden layer, and whether it may be the last one: both, if the shape is known only when kernels run.
+    const MAY_BE_HIDDEN: bool = match Self::FIXED {
+        Some(layer) => layer.activation.is_some(),
+        None => true,
+    };
+    /// See [`MAY_BE_HIDDEN`](Layer::MAY_BE_HIDDEN).
+    const MAY_BE_LAST: bool = match Self::FIXED {
+        Some(layer) => layer.activation.is_none(),
+        None => true,
+    };
 }
 
 impl Layer for LayerSpec {

@@ -89,7 +89,18 @@ macro_rules! tuple {
     };
 }
 
-tuple!();
+impl Parameters for () {
+    fn zeroed() -> Self {}
+
+    fn values(&self) -> impl Iterator<Item = &[f32]> {
+        core::iter::empty()
+    }
+
+    fn values_mut(&mut self) -> impl Iterator<Item = &mut [f32]> {
+        core::iter::empty()
+    }
+}
+
 tuple!(A: 0);
 tuple!(A: 0, B: 1);
 tuple!(A: 0, B: 1, C: 2);

@@ -1,5 +1,5 @@
 //! Tokens for a model of numbers, and a class for a regression.
-use fused_mlp::{Dense, Error, Mlp, Model, Regression, Sgd, Trainer, Tanh};
+use fused_mlp::{Dense, Error, Mlp, Model, Regression, Sgd, Tanh, Trainer};
 
 fn main() -> Result<(), Error> {
     let model = Mlp::<Dense<3>, Tanh<8>, Regression<1>>::zeroed();

@@ -1,6 +1,7 @@
 //! The extremes that do compile, so that what the others fail on is what they show.
 use fused_mlp::{
-    Binary, Dense, Error, Huber, Mlp, Model, Regression, Relu, Sgd, Softmax, Tokens, Trainer, Tanh};
+    Binary, Dense, Error, Huber, Mlp, Model, Regression, Relu, Sgd, Softmax, Tanh, Tokens, Trainer,
+};
 
 fn main() -> Result<(), Error> {
     let classes = Mlp::<Tokens<256, 1, 1>, Tanh<1>, Softmax<256>>::zeroed();
@@ -11,5 +12,8 @@ fn main() -> Result<(), Error> {
     Trainer::new(yes_or_no, Sgd::new(0.1))?.step_one(&[0.5], &true)?;
     let two = Mlp::<Dense<1>, Tanh<1>, Softmax<2>>::zeroed();
     Trainer::new(two, Sgd::new(0.1))?.step_one(&[0.5], &1)?;
+    type T = Tanh<2>;
+    let eight = Mlp::<Dense<1>, (T, Relu<1>, T, T, T, T, T, T), Softmax<2>>::zeroed();
+    Trainer::new(eight, Sgd::new(0.1))?.step_one(&[0.5], &1)?;
     Ok(())
 }

@@ -1,13 +1,8 @@
 //! Each width must be at least one, and a softmax chooses between two.
-use fused_mlp::{Binary, Dense, Mlp, Model, Regression, Softmax, Tokens, Tanh};
+use fused_mlp::{Binary, Dense, Mlp, Model, Regression, Relu, Softmax, Tanh, Tokens};
 
 fn draw<M: Model>() -> usize {
-    let model = M::zeroed();
-    let mut values = 0;
-    for (_, tensor) in model.tensors() {
-        values += tensor.len();
-    }
-    values
+    M::zeroed().tensors().count()
 }
 
 fn main() {
@@ -16,6 +11,7 @@ fn main() {
     draw::<Mlp<Tokens<27, 3, 0>, Tanh<100>, Softmax<27>>>();
     draw::<Mlp<Dense<0>, Tanh<100>, Softmax<27>>>();
     draw::<Mlp<Dense<8>, Tanh<0>, Binary>>();
+    draw::<Mlp<Dense<8>, (Tanh<4>, Relu<0>), Binary>>();
     draw::<Mlp<Dense<8>, Tanh<100>, Softmax<0>>>();
     draw::<Mlp<Dense<8>, Tanh<100>, Regression<0>>>();
 }

@@ -9,5 +9,6 @@ mod support;
 mod checker;
 mod differences;
 mod kernels;
+mod long_batches;
 mod own_loss;
 mod predictions;

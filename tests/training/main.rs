@@ -9,6 +9,7 @@ mod support;
 
 mod fit;
 mod pytorch;
+mod pytorch_deep;
 mod resume;
 mod schedule;
 mod stopping;

@@ -21,7 +21,7 @@ use self::embedding::{Input, scatter};
 use self::heads::{loss, normalise};
 use self::layers::{activations, add_products, layer_backward};
 use super::activation::differentiate;
-use super::batch_step::{split_last, split_last_mut};
+use super::block_step::{split_last, split_last_mut};
 use super::chunk::{Workspace, activation_vectors};
 use super::finite::Outcome;
 use super::gradient_use::GradientUse;
@@ -93,48 +93,60 @@ impl<S: Simd, N: Shape> Pass for Prediction<'_, '_, S, N> {
         let spec = layer.get();
         let (parameters, later) = self.parameters.split_at(spec.vectors());
         self.parameters = later;
-        if spec.activation.is_some() {
-            let Some((h, later)) = take(&mut self.activations).split_first_mut() else {
-                unreachable!("there is scratch for each hidden layer");
-            };
-            self.activations = later;
-            let h = &mut h[..spec.outputs];
+        if const { L::MAY_BE_HIDDEN } && spec.activation.is_some() {
+            self.hidden_layer(layer, parameters);
+        } else if const { L::MAY_BE_LAST } {
+            self.output_layer(layer, parameters);
+        }
+    }
+}
+
+impl<S: Simd, N: Shape> Prediction<'_, '_, S, N> {
+    #[inline(always)]
+    fn hidden_layer<L: Layer>(&mut self, layer: L, parameters: &[[f32; LANES]]) {
+        let Some((h, later)) = take(&mut self.activations).split_first_mut() else {
+            unreachable!("there is scratch for each hidden layer");
+        };
+        self.activations = later;
+        let h = &mut h[..layer.get().outputs];
+        run_layer::<S, N, _>(
+            self.simd,
+            HiddenLayer {
+                layer,
+                parameters,
+                inputs: self.inputs,
+                h,
+            },
+        );
+        self.inputs = Input::Row(h);
+    }
+
+    #[inline(always)]
+    fn output_layer<L: Layer>(&mut self, layer: L, parameters: &[[f32; LANES]]) {
+        let Input::Row(h) = self.inputs else {
+            unreachable!("the last layer's inputs are neurons");
+        };
+        let (head, spec) = (self.shape.get().head, layer.get());
+        for start in (0..spec.row_vectors()).step_by(MAX_VECTORS) {
+            let vectors = MAX_VECTORS.min(spec.row_vectors() - start);
+            let mut z = [[0.0; LANES]; MAX_VECTORS];
+            let z = &mut z[..vectors];
             run_layer::<S, N, _>(
                 self.simd,
-                HiddenLayer {
+                OutputLayer {
                     layer,
                     parameters,
-                    inputs: self.inputs,
-                    h,
+                    h: &h[..spec.inputs],
+                    start,
+                    z,
                 },
             );
-            self.inputs = Input::Row(h);
-        } else {
-            let Input::Row(h) = self.inputs else {
-                unreachable!("the last layer's inputs are neurons");
-            };
-            let head = self.shape.get().head;
-            for start in (0..spec.row_vectors()).step_by(MAX_VECTORS) {
-                let vectors = MAX_VECTORS.min(spec.row_vectors() - start);
-                let mut z = [[0.0; LANES]; MAX_VECTORS];
-                let z = &mut z[..vectors];
-                run_layer::<S, N, _>(
-                    self.simd,
-                    OutputLayer {
-                        layer,
-                        parameters,
-                        h: &h[..spec.inputs],
-                        start,
-                        z,
-                    },
-                );
-                if self.normalise {
-                    normalise(self.simd, head, z);
-                }
-                let outputs = self.outputs[start * LANES..].iter_mut();
-                for (output, z) in outputs.zip(z.as_flattened()) {
-                    *output = *z;
-                }
+            if self.normalise {
+                normalise(self.simd, head, z);
+            }
+            let outputs = self.outputs[start * LANES..].iter_mut();
+            for (output, z) in outputs.zip(z.as_flattened()) {
+                *output = *z;
             }
         }
     }
@@ -300,7 +312,7 @@ impl<S: Simd, N: Shape> Pass for ForwardPass<'_, S, N> {
         let (parameters, later) = self.parameters.split_at(spec.vectors());
         self.parameters = later;
         let inputs = &self.inputs[..spec.inputs];
-        if spec.activation.is_some() {
+        if const { L::MAY_BE_HIDDEN } && spec.activation.is_some() {
             let (h, later) =
                 take(&mut self.activations).split_at_mut(activation_vectors(spec.outputs));
             self.activations = later;
@@ -315,7 +327,7 @@ impl<S: Simd, N: Shape> Pass for ForwardPass<'_, S, N> {
                 },
             );
             self.inputs = h;
-        } else {
+        } else if const { L::MAY_BE_LAST } {
             run_layer::<S, N, _>(
                 self.simd,
                 OutputLayer {

@@ -1,4 +1,4 @@
-//! Trains two small networks as an embedding program would, asserts that they have learned, and prints for each how long
+//! Trains three small networks as an embedding program would, asserts that they have learned, and prints for each how long
 //! it took, on what, to which loss, and a checksum of the parameters.
 //!
 //! `downstream [BACKEND]` takes a backend by name; the fastest is the default. The checksums of all fused backends are
@@ -8,14 +8,18 @@ use std::time::Instant;
 
 use fused_mlp::{
     Backend, Corpus, Dataset, Dense, Error, ExampleOf, Minibatch, Mlp, Model, NameModel,
-    Regression, Relu, Rng, SeedableRng, Sgd, TargetOf, Trainer, Vocabulary, Xoshiro256PlusPlus,
+    Regression, Relu, Rng, SeedableRng, Sgd, Tanh, TargetOf, Trainer, Vocabulary,
+    Xoshiro256PlusPlus,
 };
 
 const STEPS: u32 = 10_000;
+const DEEP_STEPS: u32 = 4_000;
 const BATCH: usize = 32;
 
 /// Eight numbers in, one out.
 type Borehole = Mlp<Dense<8>, Relu<64>, Regression<1>>;
+/// The same through two hidden layers.
+type DeepBorehole = Mlp<Dense<8>, (Tanh<32>, Tanh<32>), Regression<1>>;
 
 fn main() -> Result<(), Error> {
     let backend = match std::env::args().nth(1) {
@@ -27,12 +31,16 @@ fn main() -> Result<(), Error> {
     let names = Corpus::sample().split(42)?;
     let windows = names.train.windows(&Vocabulary::lowercase())?;
     let model = NameModel::standard_normal(&mut rng);
-    let loss = train("names", model, &windows, 0.1, backend, &mut rng)?;
+    let loss = train("names", model, &windows, STEPS, 0.1, backend, &mut rng)?;
     assert!(loss < 2.6, "{loss} nats a letter");
 
     let model = Borehole::fan_in_scaled(&mut rng);
     let holes = boreholes(&mut rng)?;
-    let loss = train("borehole", model, &holes, 0.05, backend, &mut rng)?;
+    let loss = train("borehole", model, &holes, STEPS, 0.05, backend, &mut rng)?;
+    assert!(loss < 0.005, "{loss} of the variance is left");
+
+    let model = DeepBorehole::fan_in_scaled(&mut rng);
+    let loss = train("deep", model, &holes, DEEP_STEPS, 0.05, backend, &mut rng)?;
     assert!(loss < 0.005, "{loss} of the variance is left");
     Ok(())
 }
@@ -84,6 +92,7 @@ fn train<M: Model>(
     name: &str,
     model: M,
     dataset: &Dataset<ExampleOf<M>, TargetOf<M>>,
+    steps: u32,
     learning_rate: f32,
     backend: Backend,
     rng: &mut Xoshiro256PlusPlus,
@@ -92,14 +101,14 @@ fn train<M: Model>(
     let mut minibatch = Minibatch::new(BATCH);
     let before = trainer.evaluate(dataset)?;
     let start = Instant::now();
-    for _ in 0..STEPS {
+    for _ in 0..steps {
         dataset.draw(rng, &mut minibatch);
         trainer.step_batch(&minibatch)?;
     }
     let seconds = start.elapsed().as_secs_f64();
     let after = trainer.evaluate(dataset)?;
     println!(
-        "{name}: {STEPS} steps in {seconds:.5} s on {}, loss {before:.4} -> {after:.4}, parameters {:016x}",
+        "{name}: {steps} steps in {seconds:.5} s on {}, loss {before:.4} -> {after:.4}, parameters {:016x}",
         trainer.backend(),
         checksum(&trainer.model()),
     );

@@ -1,15 +1,18 @@
-//! Two small networks, trained with nothing but `core` and `alloc`.
+//! Three small networks, trained with nothing but `core` and `alloc`.
 //!
 //! Not generic, so that whoever compiles this crate compiles the kernels.
 
 #![no_std]
 
 use fused_mlp::{
-    AdamW, Backend, Corpus, Dense, Error, Minibatch, Mlp, Model, Predictor, Regression,
-    SeedableRng, Sgd, Softmax, Tokens, Trainer, Vocabulary, Xoshiro256PlusPlus, Tanh};
+    AdamW, Backend, Binary, Corpus, Dense, Error, Minibatch, Mlp, Model, Momentum, Predictor,
+    Regression, Relu, Rng, SeedableRng, Sgd, Softmax, Tanh, Tokens, Trainer, Vocabulary,
+    Xoshiro256PlusPlus,
+};
 
 type Names = Mlp<Tokens<27, 3, 2>, Tanh<20>, Softmax<27>>;
 type Curve = Mlp<Dense<1>, Tanh<8>, Regression<1>>;
+type Quadrants = Mlp<Dense<2>, (Tanh<20>, Relu<12>), Binary>;
 
 /// A checksum of the names model after some steps on the built-in sample, in batches.
 ///
@@ -49,6 +52,28 @@ pub fn curve(backend: Backend) -> Result<u64, Error> {
     Ok(checksum(&model) ^ u64::from(y.to_bits()))
 }
 
+/// A checksum of two hidden layers that learn whether two numbers have one sign, and of what they predict.
+///
+/// # Errors
+///
+/// Those of the crate; none is to be expected.
+pub fn quadrants(backend: Backend) -> Result<u64, Error> {
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(9);
+    let model = Quadrants::fan_in_scaled(&mut rng);
+    let mut trainer = Trainer::new(model, Momentum::new(0.01, 0.9))?.with_backend(backend);
+    for _ in 0..200 {
+        let mut draw = || (rng.next_u32() >> 8) as f32 / 8_388_608.0 - 1.0;
+        let points = [(); 32].map(|()| [draw(), draw()]);
+        let is_one_sign = points.map(|[x, y]| x * y > 0.0);
+        trainer.step(&points, &is_one_sign)?;
+        trainer.step_one(&points[0], &is_one_sign[0])?;
+    }
+    let model = trainer.model();
+    let predictor = Predictor::new(&model)?.with_backend(backend);
+    let [probability] = predictor.predict(&[0.5, 0.25])?;
+    Ok(checksum(&model) ^ u64::from(probability.to_bits()))
+}
+
 /// The 64-bit hash of Fowler, Noll and Vo (1a), over the bits of all parameters.
 fn checksum(model: &impl Model) -> u64 {
     let mut hash = 0xcbf2_9ce4_8422_2325;
@@ -60,16 +85,17 @@ fn checksum(model: &impl Model) -> u64 {
     hash
 }
 
-/// Both checksums for programs in other languages, on the backend of this place in [`Backend::NAMES`]; 0 is an error.
+/// All checksums in one for programs in other languages, on the backend of this place in [`Backend::NAMES`]; 0 is an error.
 #[unsafe(no_mangle)]
 pub extern "C" fn checksum_on(place: usize) -> u64 {
-    let both = || {
+    let all = || {
         let backend = Backend::NAMES
             .get(place)
             .copied()
             .unwrap_or_default()
             .parse()?;
-        Ok(names(backend)? ^ curve(backend)?.rotate_left(1))
+        let [names, curve, quadrants] = [names(backend)?, curve(backend)?, quadrants(backend)?];
+        Ok(names ^ curve.rotate_left(1) ^ quadrants.rotate_left(2))
     };
-    both().unwrap_or_else(|_: Error| 0)
+    all().unwrap_or_else(|_: Error| 0)
 }

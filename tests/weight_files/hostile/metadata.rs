@@ -89,7 +89,11 @@ pub(super) fn metadata() -> Vec<Case> {
         ours(
             "another number of layers",
             r#"{"version":"2","architecture":"tokens(3, 2, 2) -> tanh(4) -> tanh(4) -> softmax(3)"}"#,
-            &["architecture", "tanh(4) -> softmax(3)", "tanh(4) -> tanh(4)"],
+            &[
+                "architecture",
+                "tanh(4) -> softmax(3)",
+                "tanh(4) -> tanh(4)",
+            ],
         ),
         ours(
             "other activation",

@@ -1,14 +1,14 @@
-//! Forward and backward over a batch: the loss and all gradients, in one pass.
+//! Forward and backward over a block of examples: the loss and all gradients, in one pass.
 //!
-//! Lanes run over examples. A batch is taken in chunks of [`CHUNK`] examples, and activations are stored
+//! Lanes run over examples. A block is taken in chunks of [`CHUNK`] examples, and activations are stored
 //! `[feature][example]`, so that a row of one feature is two vectors: no padding inside, no sums across lanes, and a
 //! softmax that works down columns. Gradients of weights sum over examples; for them the gradients of each layer's outputs
 //! are transposed to lanes over features. Besides these only the inputs are transposed, and for an embedding their gradient,
 //! both of them narrow.
 //!
-//! The chunks add to one set of gradients in their order, so the working storage does not grow with the batch, and a
-//! gradient is one sequence of multiply-adds over all examples of the batch. With the last chunk a gradient is complete, and
-//! is used: see [`GradientUse`]. Lanes beyond the last example compute on zeros, up to the outputs, whose gradient is set to
+//! The chunks add to one set of gradients in their order: a gradient is one sequence of multiply-adds over the examples of the
+//! block. With the last chunk it is complete, and is used: see [`GradientUse`]. Blocks are added by
+//! [`pairwise`](super::pairwise). Lanes beyond the last example compute on zeros, up to the outputs, whose gradient is set to
 //! zero in them.
 
 use core::marker::PhantomData;
@@ -25,10 +25,14 @@ use super::transpose::{add_sums, transpose};
 use crate::model::{Batch, Inputs, Layer, LayerInput, ModelSpec, Pass};
 use crate::simd::{Backend, Kernel, LANES, Pair, Simd};
 
-/// The mean loss of a batch that was checked against the model, and with [`Backward`] its gradients.
-pub(crate) struct BatchStep<'a> {
+/// The sum of the losses of a block that was checked against the model, and with [`Backward`] the gradients of `scale` times
+/// that sum.
+pub(crate) struct BlockStep<'a> {
     pub(crate) parameters: &'a [[f32; LANES]],
-    pub(crate) batch: Batch<'a>,
+    /// At most [`BLOCK`](super::pairwise::BLOCK) examples.
+    pub(crate) block: Batch<'a>,
+    /// One over the examples of the whole batch.
+    pub(crate) scale: f32,
     pub(crate) backward: Option<Backward<'a>>,
     pub(crate) workspace: &'a mut Workspace,
 }
@@ -40,7 +44,7 @@ pub(crate) struct Backward<'a> {
     pub(crate) gradient_use: GradientUse,
 }
 
-/// A chunk's position in its batch.
+/// A chunk's position in its block.
 #[derive(Clone, Copy)]
 struct ChunkPosition {
     /// Whether its gradients are written, and not added to earlier ones.
@@ -49,29 +53,25 @@ struct ChunkPosition {
     gradient_use: GradientUse,
 }
 
-impl ShapedKernel for BatchStep<'_> {
-    /// The mean loss.
-    type Output = f32;
+impl ShapedKernel for BlockStep<'_> {
+    /// The sum of the losses.
+    type Output = f64;
 
     #[inline(always)]
-    fn run<S: Simd, N: Shape>(self, simd: S, shape: N) -> f32 {
+    fn run<S: Simd, N: Shape>(self, simd: S, shape: N) -> f64 {
         let Self {
             parameters,
-            batch,
+            block,
+            scale,
             mut backward,
             workspace,
         } = self;
         let spec = shape.get();
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "a batch of 2²⁴ examples may round"
-        )]
-        let scale = 1.0 / batch.len as f32;
         let mut total = 0.0_f64;
-        for start in (0..batch.len).step_by(CHUNK) {
-            let examples = CHUNK.min(batch.len - start);
-            let inputs = batch.inputs.slice(spec, start, examples);
-            let targets = batch.targets.slice(spec, start, examples);
+        for start in (0..block.len).step_by(CHUNK) {
+            let examples = CHUNK.min(block.len - start);
+            let inputs = block.inputs.slice(spec, start, examples);
+            let targets = block.targets.slice(spec, start, examples);
             let outputs = forward(simd, shape, parameters, inputs, examples, workspace);
             total += loss(simd, spec.head, targets, examples, scale, outputs);
             if let Some(Backward {
@@ -79,7 +79,7 @@ impl ShapedKernel for BatchStep<'_> {
                 gradient_use,
             }) = &mut backward
             {
-                let is_last = start + examples == batch.len;
+                let is_last = start + examples == block.len;
                 let position = ChunkPosition {
                     is_first: start == 0,
                     gradient_use: if is_last {
@@ -96,16 +96,10 @@ impl ShapedKernel for BatchStep<'_> {
                 chunk.backward(simd, shape, parameters, workspace, gradients);
             }
         }
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_precision_loss,
-            reason = "the mean is rounded to f32 once, here"
-        )]
-        let mean = (total / batch.len as f64) as f32;
-        mean
+        total
     }
 
-    fn run_any(self, backend: Backend, shape: ModelSpec) -> f32 {
+    fn run_any(self, backend: Backend, shape: ModelSpec) -> f64 {
         backend.run_general(Shaped {
             kernel: self,
             shape,
