@@ -286,7 +286,7 @@ impl<S: Simd> Pass for ProductOf<'_, S> {
                             d: &self.columns[..CHUNK],
                             is_first: true,
                             gradient_use: GradientUse::Store,
-                            parameters: &parameters[panel * VECTORS..],
+                            operands: &parameters[panel * VECTORS..],
                             weights: Out {
                                 vectors: &mut self.gradients[panel * VECTORS..],
                                 stride,

@@ -91,7 +91,7 @@ fn training_a_name_model_allocates_nothing() {
         let mut trainer = Trainer::new(model, Sgd::new(0.1))
             .unwrap()
             .with_backend(backend);
-        let mut minibatches = [1, 32, 33, 100].map(Minibatch::new);
+        let mut minibatches = [1, 32, 33, 64].map(Minibatch::new);
         let in_all = requests(|| {
             for _ in 0..calls {
                 for minibatch in &mut minibatches {
@@ -129,13 +129,41 @@ fn training_on_numbers_allocates_nothing() {
             for _ in 0..calls {
                 data.draw(&mut rng, &mut minibatch);
                 trainer.step_batch(&minibatch).unwrap();
-                trainer.step(data.inputs(), data.targets()).unwrap();
+                trainer
+                    .step(&data.inputs()[..64], &data.targets()[..64])
+                    .unwrap();
                 trainer.predict(&data.inputs()[7]).unwrap();
                 trainer.logits(&data.inputs()[7]).unwrap();
                 trainer.evaluate(&data).unwrap();
             }
         });
         assert_eq!(in_all, 0, "{backend}");
+    }
+}
+
+/// Two blocks need one buffer for a sum that waits, three and four need two, five to eight three.
+#[test]
+fn a_longer_batch_allocates_once_for_each_doubling() {
+    let data = Dataset::new(vec![[0, 1, 2], [1, 2, 0]], vec![0, 1]).unwrap();
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
+    for backend in Backend::available() {
+        let model = NameModel::fan_in_scaled(&mut rng);
+        let trainer = Trainer::new(model, AdamW::new(0.01)).unwrap();
+        let mut trainer = trainer.with_backend(backend);
+        let mut of_step = |len| {
+            let mut minibatch = Minibatch::new(len);
+            data.draw(&mut rng, &mut minibatch);
+            requests(|| {
+                trainer.step_batch(&minibatch).unwrap();
+            })
+        };
+        assert_eq!(of_step(64), 0);
+        for (len, buffers) in [(65, 1), (200, 1), (500, 1)] {
+            assert!(of_step(len) >= buffers, "{len} examples on {backend}");
+            assert_eq!(of_step(len), 0, "{len} examples on {backend}");
+        }
+        assert_eq!(of_step(128), 0);
+        assert_eq!(of_step(512), 0);
     }
 }
 
@@ -190,6 +218,28 @@ fn a_refused_batch_allocates_nothing() {
             for _ in 0..calls {
                 let result = trainer.step(&[[0, 5, 27]], &[13]);
                 assert!(matches!(result, Err(Error::TokenOutOfRange { .. })));
+            }
+        });
+        assert_eq!(in_all, 0, "{backend}");
+    }
+}
+
+#[test]
+fn several_hidden_layers_allocate_nothing() {
+    type Deep = Mlp<Tokens<27, 3, 2>, (Tanh<33>, Relu<258>, Tanh<17>), Softmax<27>>;
+    let calls = repetitions(50);
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
+    for backend in Backend::available() {
+        let model = Deep::fan_in_scaled(&mut rng);
+        let predictor = Predictor::new(&model).unwrap().with_backend(backend);
+        let trainer = Trainer::new(model, AdamW::new(0.01)).unwrap();
+        let mut trainer = trainer.with_clipping(1.0).unwrap().with_backend(backend);
+        let in_all = requests(|| {
+            for _ in 0..calls {
+                trainer.step(&[[0, 5, 13]; 40], &[1; 40]).unwrap();
+                trainer.step_one(&[0, 5, 13], &1).unwrap();
+                trainer.predict(&[0, 5, 13]).unwrap();
+                predictor.predict(&[0, 5, 13]).unwrap();
             }
         });
         assert_eq!(in_all, 0, "{backend}");

@@ -154,10 +154,6 @@ impl Engine {
             self.waiting
                 .push(Buffer::zeroed(M::SPEC.parameter_vectors()));
         }
-        let of_blocks = match blocks.count() {
-            1 => gradient_use,
-            _ => GradientUse::Store,
-        };
         #[expect(
             clippy::cast_precision_loss,
             reason = "a batch of 2²⁴ examples may round"
@@ -174,23 +170,35 @@ impl Engine {
                 let (earlier, own) = self.waiting.split_at_mut(level);
                 (&*earlier, &mut own[0])
             };
+            let (adds_first, carries) = blocks.carries(block).split_first();
+            let (of_block, operands) = if blocks.count() == 1 {
+                (gradient_use, parameters)
+            } else if adds_first {
+                (GradientUse::AddTo { factor: 1.0 }, waiting[0].vectors())
+            } else {
+                (GradientUse::Store, parameters)
+            };
             let step = BlockStep {
                 parameters,
                 block: batch.slice(M::SPEC, blocks.examples(block)),
                 scale,
                 backward: Some(Backward {
                     gradients: gradients.vectors_mut(),
-                    gradient_use: of_blocks,
+                    gradient_use: of_block,
+                    operands,
                 }),
                 workspace: &mut self.workspace,
             };
             total = losses.add(block, run::<M, _>(self.backend, step));
-            let carries = blocks.carries(block);
-            if !carries.is_empty() {
+            if blocks.count() > 1 && (is_last || !carries.is_empty()) {
                 sum = Some(self.backend.run(Combine {
                     waiting,
                     carries,
-                    gradient_use: if is_last { gradient_use } else { of_blocks },
+                    gradient_use: if is_last {
+                        gradient_use
+                    } else {
+                        GradientUse::Store
+                    },
                     parameters,
                     gradients: gradients.vectors_mut(),
                 }));
@@ -200,7 +208,7 @@ impl Engine {
             (_, Some(sum)) => sum,
             (GradientUse::Store, None) => 0.0,
             // A pass of its own: as a part of the step it makes that 1 % slower.
-            (GradientUse::Descend { .. }, None) => self.backend.run(Sum(self.gradients.vectors())),
+            (GradientUse::AddTo { .. }, None) => self.backend.run(Sum(self.gradients.vectors())),
         };
         Outcome {
             loss: mean(total, batch.len),
@@ -222,9 +230,7 @@ impl Engine {
         steps: u64,
     ) -> Result<f32, Error> {
         if let (Optimizer::Sgd(Sgd { learning_rate }), None) = (optimizer, clipping) {
-            let descent = GradientUse::Descend {
-                rate: learning_rate,
-            };
+            let descent = GradientUse::descent(learning_rate);
             let outcome = self.differentiate::<M>(batch, path, descent);
             if let Some(loss) = outcome.finite_loss() {
                 core::mem::swap(&mut self.parameters, &mut self.gradients);

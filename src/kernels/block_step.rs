@@ -42,6 +42,8 @@ pub(crate) struct Backward<'a> {
     /// Overwritten.
     pub(crate) gradients: &'a mut [[f32; LANES]],
     pub(crate) gradient_use: GradientUse,
+    /// What gradients are added to, laid out as they are.
+    pub(crate) operands: &'a [[f32; LANES]],
 }
 
 /// A chunk's position in its block.
@@ -77,6 +79,7 @@ impl ShapedKernel for BlockStep<'_> {
             if let Some(Backward {
                 gradients,
                 gradient_use,
+                operands,
             }) = &mut backward
             {
                 let is_last = start + examples == block.len;
@@ -93,7 +96,7 @@ impl ShapedKernel for BlockStep<'_> {
                     examples,
                     position,
                 };
-                chunk.backward(simd, shape, parameters, workspace, gradients);
+                chunk.backward(simd, shape, parameters, operands, workspace, gradients);
             }
         }
         total
@@ -192,6 +195,7 @@ impl Chunk<'_> {
         simd: S,
         shape: N,
         parameters: &[[f32; LANES]],
+        operands: &[[f32; LANES]],
         workspace: &mut Workspace,
         gradients: &mut [[f32; LANES]],
     ) {
@@ -202,7 +206,8 @@ impl Chunk<'_> {
             embedding: scratch,
         } = workspace;
         let table_vectors = spec.input.embedding_vectors();
-        let (table, parameters) = parameters[..spec.used_vectors].split_at(table_vectors);
+        let parameters = &parameters[table_vectors..spec.used_vectors];
+        let (table_operands, operands) = operands[..spec.used_vectors].split_at(table_vectors);
         let (d_table, d_layers) = gradients[..spec.used_vectors].split_at_mut(table_vectors);
         let mut pass = BackwardPass {
             simd,
@@ -210,6 +215,7 @@ impl Chunk<'_> {
             examples: self.examples,
             position: self.position,
             parameters,
+            operands,
             gradients: d_layers,
             activations: activations.vectors_mut(),
             columns: columns.pairs_mut(),
@@ -234,7 +240,8 @@ impl Chunk<'_> {
                 d_table,
                 second,
             );
-            self.position.gradient_use.replace(simd, table, d_table);
+            let gradient_use = self.position.gradient_use;
+            gradient_use.replace(simd, table_operands, d_table);
         }
     }
 }
@@ -247,6 +254,7 @@ struct BackwardPass<'a, S, N> {
     position: ChunkPosition,
     /// Of the layers to come, the next of them last.
     parameters: &'a [[f32; LANES]],
+    operands: &'a [[f32; LANES]],
     gradients: &'a mut [[f32; LANES]],
     /// Up to the gradient of the outputs of the next layer.
     activations: &'a mut [[f32; LANES]],
@@ -259,6 +267,7 @@ impl<S: Simd, N: Shape> Pass for BackwardPass<'_, S, N> {
     fn layer<L: Layer>(&mut self, layer: L) {
         let spec = layer.get();
         let (earlier, parameters) = split_last(self.parameters, spec.vectors());
+        let (earlier_operands, operands) = split_last(self.operands, spec.vectors());
         let (d_earlier, gradients) = split_last_mut(take(&mut self.gradients), spec.vectors());
         let (activations, d_outputs) = split_last_mut(
             take(&mut self.activations),
@@ -270,6 +279,7 @@ impl<S: Simd, N: Shape> Pass for BackwardPass<'_, S, N> {
             examples: self.examples,
             position: self.position,
             parameters,
+            operands,
             gradients,
             inputs,
             d_outputs: pairs(d_outputs),
@@ -277,6 +287,7 @@ impl<S: Simd, N: Shape> Pass for BackwardPass<'_, S, N> {
         };
         run_layer::<S, N, _>(self.simd, backward);
         self.parameters = earlier;
+        self.operands = earlier_operands;
         self.gradients = d_earlier;
         self.activations = activations;
     }
@@ -311,7 +322,8 @@ struct LayerBackward<'a, L> {
     position: ChunkPosition,
     /// The weights, then the bias.
     parameters: &'a [[f32; LANES]],
-    /// Laid out as the parameters.
+    /// Laid out as the parameters, like the gradients.
+    operands: &'a [[f32; LANES]],
     gradients: &'a mut [[f32; LANES]],
     /// The layer's inputs a, replaced by the gradient d_a unless they are features.
     inputs: &'a mut [[f32; LANES]],
@@ -333,6 +345,7 @@ impl<L: Layer> Kernel for LayerBackward<'_, L> {
                     gradient_use,
                 },
             parameters,
+            operands,
             gradients,
             inputs,
             d_outputs,
@@ -356,7 +369,7 @@ impl<L: Layer> Kernel for LayerBackward<'_, L> {
                 d: &columns[..examples],
                 is_first,
                 gradient_use,
-                parameters: &parameters[panel * VECTORS..],
+                operands: &operands[panel * VECTORS..],
                 weights: Out {
                     vectors: &mut d_weights[panel * VECTORS..],
                     stride,
@@ -365,7 +378,7 @@ impl<L: Layer> Kernel for LayerBackward<'_, L> {
             };
             product::<S, L, _>(simd, weight_gradient);
         }
-        gradient_use.replace(simd, &parameters[spec.weight_vectors()..], d_bias);
+        gradient_use.replace(simd, &operands[spec.weight_vectors()..], d_bias);
         if spec.input != LayerInput::Features {
             let input_gradient = InputGradient {
                 layer,

@@ -117,8 +117,8 @@ pub(crate) struct WeightGradient<'a, L> {
     pub(crate) d: &'a [Pair],
     pub(crate) is_first: bool,
     pub(crate) gradient_use: GradientUse,
-    /// The weights whose gradient it is, laid out as `weights` is.
-    pub(crate) parameters: &'a [[f32; LANES]],
+    /// Those of [`GradientUse`], laid out as `weights` is.
+    pub(crate) operands: &'a [[f32; LANES]],
     pub(crate) weights: Out<'a>,
 }
 
@@ -130,7 +130,7 @@ impl<L: Layer> Kernel for WeightGradient<'_, L> {
         let epilogue = Added {
             is_first: self.is_first,
             gradient_use: self.gradient_use,
-            parameters: self.parameters,
+            operands: self.operands,
         };
         contract(
             simd,
@@ -150,7 +150,7 @@ struct Added<'a> {
     is_first: bool,
     gradient_use: GradientUse,
     /// As `out`.
-    parameters: &'a [[f32; LANES]],
+    operands: &'a [[f32; LANES]],
 }
 
 impl Epilogue for Added<'_> {
@@ -165,8 +165,8 @@ impl Epilogue for Added<'_> {
 
     #[inline(always)]
     fn finish<S: Simd>(self, simd: S, vector: usize, sum: S::Vector, out: &mut [f32; LANES]) {
-        let parameter = &self.parameters[vector];
-        simd.store(self.gradient_use.apply(simd, parameter, sum), out);
+        let operand = &self.operands[vector];
+        simd.store(self.gradient_use.apply(simd, operand, sum), out);
     }
 }
 

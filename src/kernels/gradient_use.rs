@@ -1,4 +1,4 @@
-//! What a complete gradient is used for: stored, or applied as a step of plain gradient descent.
+//! What a complete gradient is used for: stored, or added to something as it is stored.
 //!
 //! The gradients' buffer is as long as the parameters' and laid out alike, so a step of plain gradient descent can leave the
 //! new parameters in it. If all of them are finite, the engine exchanges the two buffers.
@@ -10,24 +10,33 @@ use crate::simd::{LANES, Simd};
 pub(crate) enum GradientUse {
     /// The gradient.
     Store,
-    /// The parameter after a step of gradient descent, `parameter − rate · gradient`: computed while the gradient is in
-    /// registers, and beside the old parameters, so that a failed step is discarded by leaving them in place.
-    Descend { rate: f32 },
+    /// `operand + factor · gradient`, rounded once, computed while the gradient is in registers.
+    ///
+    /// With the parameters as operands and minus the learning rate it is a step of gradient descent, beside the old parameters, so
+    /// that a failed step is discarded by leaving them in place. With the gradients of an earlier block and 1 it is the sum of both.
+    AddTo { factor: f32 },
 }
 
 impl GradientUse {
+    /// A step of plain gradient descent.
+    pub(crate) fn descent(learning_rate: f32) -> Self {
+        Self::AddTo {
+            factor: -learning_rate,
+        }
+    }
+
     /// What is stored for the gradient of one vector of parameters.
     #[inline(always)]
     pub(crate) fn apply<S: Simd>(
         self,
         simd: S,
-        parameter: &[f32; LANES],
+        operand: &[f32; LANES],
         gradient: S::Vector,
     ) -> S::Vector {
         match self {
             Self::Store => gradient,
-            Self::Descend { rate } => {
-                simd.neg_mul_add(simd.splat(rate), gradient, simd.load(parameter))
+            Self::AddTo { factor } => {
+                simd.mul_add(simd.splat(factor), gradient, simd.load(operand))
             }
         }
     }
@@ -38,29 +47,29 @@ impl GradientUse {
     pub(crate) fn select<S: Simd>(
         self,
         simd: S,
-        parameter: &[f32; LANES],
+        operand: &[f32; LANES],
         gradient: S::Vector,
     ) -> S::Vector {
-        let (descends, rate) = match self {
+        let (adds, factor) = match self {
             Self::Store => (0.0, 0.0),
-            Self::Descend { rate } => (1.0, rate),
+            Self::AddTo { factor } => (1.0, factor),
         };
-        let descended = simd.neg_mul_add(simd.splat(rate), gradient, simd.load(parameter));
-        simd.select_lt(simd.splat(0.0), simd.splat(descends), descended, gradient)
+        let sum = simd.mul_add(simd.splat(factor), gradient, simd.load(operand));
+        simd.select_lt(simd.splat(0.0), simd.splat(adds), sum, gradient)
     }
 
     /// Replaces gradients that were stored before they were complete. One that is zero, as of an embedding that was not looked
-    /// up, leaves the parameter as it is. Returns the sum of all that it stores.
+    /// up, gives the operand as it is. Returns the sum of all that it stores.
     #[inline(always)]
     pub(crate) fn replace<S: Simd>(
         self,
         simd: S,
-        parameters: &[[f32; LANES]],
+        operands: &[[f32; LANES]],
         gradients: &mut [[f32; LANES]],
     ) -> S::Vector {
         let mut sum = simd.splat(0.0);
-        for (parameter, gradient) in parameters.iter().zip(gradients) {
-            let result = self.apply(simd, parameter, simd.load(gradient));
+        for (operand, gradient) in operands.iter().zip(gradients) {
+            let result = self.apply(simd, operand, simd.load(gradient));
             sum = simd.add(sum, result);
             simd.store(result, gradient);
         }

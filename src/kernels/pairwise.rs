@@ -56,7 +56,7 @@ impl Blocks {
         block + 1 == self.count()
     }
 
-    /// The levels whose sums a block is added to.
+    /// The levels whose sums a block is added to, lowest first.
     pub(crate) const fn carries(self, block: usize) -> Levels {
         if self.is_last(block) {
             Levels(block)
@@ -78,6 +78,11 @@ pub(crate) struct Levels(usize);
 impl Levels {
     pub(crate) const fn is_empty(self) -> bool {
         self.0 == 0
+    }
+
+    /// Whether level 0 is among them, and the others.
+    pub(crate) const fn split_first(self) -> (bool, Self) {
+        (self.0 & 1 == 1, Self(self.0 & !1))
     }
 
     /// The levels, lowest first.
@@ -115,8 +120,10 @@ impl LossSum {
     }
 }
 
-/// Adds a block's gradients to the sums of earlier blocks, and stores what the result is used for: the only place where gradients
-/// of different blocks meet.
+/// Adds a block's gradients to the sums of earlier blocks that wait, and stores what the result is used for.
+///
+/// The sum of level 0, which every second block is added to, is left to the block's own kernel: there the addition is a part of
+/// storing its gradients, and costs no pass over them.
 pub(crate) struct Combine<'a> {
     /// The sums that wait, by level.
     pub(crate) waiting: &'a [Buffer],

@@ -2,12 +2,13 @@
 
 use core::fmt::Debug;
 
+use super::activation::{ActivationKind, for_every_activation};
 use super::head::Head;
 use super::input::Input;
 use super::layer::{Between, First, Last, Pass};
 use super::parameters::{DenseLayer, Parameters};
 use super::sealed::Sealed;
-use super::spec::{ActivationKind, HiddenSpec};
+use super::spec::HiddenSpec;
 
 /// One hidden layer: [`Tanh`] or [`Relu`].
 #[diagnostic::on_unimplemented(
@@ -139,20 +140,20 @@ hidden_layers!(
     A => B, B => C, C => D, D => E, E => F, F => G, G => H; G => H, F => G, E => F, D => E, C => D, B => C, A => B
 );
 
-/// Declares an activation: its type, which carries the width of its layer.
-macro_rules! activation {
-    ($(#[$doc:meta])* $name:ident) => {
+/// Declares the activations: types that carry the width of their layer.
+macro_rules! activations {
+    ($($(#[$doc:meta])* $Type:ident, $name:ident;)*) => {$(
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub struct $name<const NEURONS: usize>;
+        pub struct $Type<const NEURONS: usize>;
 
-        impl<const NEURONS: usize> Sealed for $name<NEURONS> {}
-        impl<const NEURONS: usize> HiddenLayer for $name<NEURONS> {
+        impl<const NEURONS: usize> Sealed for $Type<NEURONS> {}
+        impl<const NEURONS: usize> HiddenLayer for $Type<NEURONS> {
             const SPEC: HiddenSpec = {
                 assert!(NEURONS > 0, "a hidden layer needs at least one neuron");
                 HiddenSpec {
                     width: NEURONS,
-                    activation: ActivationKind::$name,
+                    activation: ActivationKind::$Type,
                 }
             };
 
@@ -167,15 +168,6 @@ macro_rules! activation {
                 [0.0; NEURONS]
             }
         }
-    };
+    )*};
 }
-
-activation!(
-    /// `NEURONS` neurons with the hyperbolic tangent, h = tanh z, and derivative 1 − h²; see
-    /// [`math::tanh`](crate::math::tanh) for its accuracy.
-    Tanh
-);
-activation!(
-    /// `NEURONS` neurons with h = max(0, z), and derivative 1 where h > 0, else 0, so 0 at z = 0.
-    Relu
-);
+for_every_activation!(activations);

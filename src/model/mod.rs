@@ -12,6 +12,7 @@
 //! `cargo check` refuses parts in the wrong place and data of the wrong shape. A width of zero, a vocabulary or a number of
 //! classes above 256, and a softmax over one class are refused when the program is built (`cargo build`, `cargo test`).
 
+mod activation;
 mod batch;
 mod head;
 mod hidden;
@@ -43,8 +44,9 @@ pub use mlp::{ExampleOf, Mlp, Model, NameModel, PredictionOf, TargetOf};
 pub use parameters::{DenseLayer, EmbeddingLayer, Parameters};
 pub use tensor::{Role, Tensor};
 
+pub(crate) use activation::{ActivationKind, for_every_activation};
 pub(crate) use batch::{Batch, Inputs, Targets, batch, checked_batch, first_non_finite};
 pub(crate) use layer::{Layer, Pass};
 pub(crate) use spec::{
-    ACCUMULATORS, ActivationKind, HeadKind, HeadSpec, InputSpec, LayerInput, LayerSpec, ModelSpec,
+    ACCUMULATORS, HeadKind, HeadSpec, InputSpec, LayerInput, LayerSpec, ModelSpec,
 };

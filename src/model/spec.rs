@@ -2,6 +2,7 @@
 //!
 //! The types check shapes while a program is compiled; put together, they hand everything else a [`ModelSpec`].
 
+use super::activation::ActivationKind;
 use crate::simd::LANES;
 
 /// Padded parameters are a multiple of this many vectors, which an update takes together: independent accumulators for the
@@ -19,13 +20,6 @@ pub enum InputSpec {
     },
     /// `features` numbers.
     Dense { features: usize },
-}
-
-/// The activation of a hidden layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ActivationKind {
-    Tanh,
-    Relu,
 }
 
 /// A hidden layer.

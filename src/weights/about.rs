@@ -6,7 +6,7 @@ use alloc::string::{String, ToString};
 
 use super::{quoted, refuse};
 use crate::error::Error;
-use crate::model::{ActivationKind, HeadKind, InputSpec, ModelSpec};
+use crate::model::{HeadKind, InputSpec, ModelSpec};
 
 /// Strings under names.
 pub(super) type About = BTreeMap<String, String>;
@@ -61,13 +61,10 @@ pub(super) fn architecture(spec: ModelSpec) -> String {
         } => format!("tokens({vocab}, {context}, {embed})"),
         InputSpec::Dense { features } => format!("dense({features})"),
     };
-    let hidden = spec.hidden.iter().map(|layer| {
-        let activation = match layer.activation {
-            ActivationKind::Tanh => "tanh",
-            ActivationKind::Relu => "relu",
-        };
-        format!("{activation}({}) -> ", layer.width)
-    });
+    let hidden = spec
+        .hidden
+        .iter()
+        .map(|layer| format!("{}({}) -> ", layer.activation.name(), layer.width));
     let hidden: String = hidden.collect();
     let head = match spec.head.kind {
         HeadKind::Softmax => "softmax",
