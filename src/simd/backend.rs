@@ -66,7 +66,7 @@ macro_rules! backends {
             #[inline]
             pub(crate) fn run<K: Kernel>(self, kernel: K) -> K::Output {
                 match self.0 {
-                    $($(#[$processor])? Token::$Token(token) => token.call(kernel)),*
+                    $($(#[$processor])? Token::$Token(token) => token.enter(kernel)),*
                 }
             }
 
@@ -91,18 +91,18 @@ macro_rules! backends {
         }
     };
     (@if_native native, $token:ident, $kernel:ident) => {
-        Ok($token.call($kernel))
+        Ok($token.enter($kernel))
     };
     (@if_native general, $token:ident, $kernel:ident) => {{
         let _ = $token;
         Err($kernel)
     }};
     (@general general, $token:ident, $kernel:ident) => {
-        $token.call($kernel)
+        $token.enter($kernel)
     };
     (@general native, $token:ident, $kernel:ident) => {
         if cfg!(debug_assertions) {
-            $token.call($kernel)
+            $token.enter($kernel)
         } else {
             unreachable!("`run_if_native` has run it")
         }

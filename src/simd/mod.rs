@@ -70,8 +70,17 @@ pub(crate) trait Simd: Copy {
     /// The token, if this processor has the instructions: whoever holds one may use them.
     fn detect() -> Option<Self>;
 
-    /// Runs `kernel` as a function of its own with this backend's instructions.
-    fn call<K: Kernel>(self, kernel: K) -> K::Output;
+    /// Runs `kernel` with this backend's instructions: as a function of its own, if the caller is not compiled for them.
+    fn enter<K: Kernel>(self, kernel: K) -> K::Output;
+
+    /// Runs a part of a kernel as a function of its own.
+    ///
+    /// The compiler (1.95) inlines a function with target features into another in spite of `inline(never)`, but never into one
+    /// without them, as this is.
+    #[inline(never)]
+    fn call<K: Kernel>(self, kernel: K) -> K::Output {
+        self.enter(kernel)
+    }
 
     /// `value` in every lane.
     fn splat(self, value: f32) -> Self::Vector;

@@ -35,7 +35,7 @@ impl Simd for Scalar {
 
     // A function of its own, as in the x86 backends.
     #[inline(never)]
-    fn call<K: Kernel>(self, kernel: K) -> K::Output {
+    fn enter<K: Kernel>(self, kernel: K) -> K::Output {
         kernel.run(self)
     }
 

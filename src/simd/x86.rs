@@ -56,19 +56,13 @@ macro_rules! backend {
             }
 
             #[inline(always)]
-            fn call<K: $crate::simd::Kernel>(self, kernel: K) -> K::Output {
+            fn enter<K: $crate::simd::Kernel>(self, kernel: K) -> K::Output {
                 #[target_feature(enable = $features)]
                 fn $entry<K: $crate::simd::Kernel>(token: $Token, kernel: K) -> K::Output {
                     kernel.run(token)
                 }
-                /// Keeps the kernel a function of its own, in kernels that call others too: the compiler (1.95) inlines a
-                /// function with target features in spite of `inline(never)`, but none into one without them.
-                #[inline(never)]
-                fn call_entry<K: $crate::simd::Kernel>(token: $Token, kernel: K) -> K::Output {
-                    // SAFETY: a token exists, so `detect` found the features that the entry enables.
-                    unsafe { $entry(token, kernel) }
-                }
-                call_entry(self, kernel)
+                // SAFETY: `self` exists, so `detect` found the features that the entry enables.
+                unsafe { $entry(self, kernel) }
             }
 
             $(

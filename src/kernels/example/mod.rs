@@ -177,7 +177,11 @@ impl<L: Layer> Kernel for HiddenLayer<'_, L> {
             let mut last = [[0.0; LANES]];
             let group = vectors.len();
             activations(simd, layer.get(), parameters, inputs, group, &mut last);
-            tail.copy_from_slice(&last[0][..tail.len()]);
+            for lane in 0..LANES {
+                if lane < tail.len() {
+                    tail[lane] = last[0][lane];
+                }
+            }
         }
     }
 }
@@ -205,7 +209,9 @@ impl<L: Layer> Kernel for OutputLayer<'_, L> {
         } = self;
         let stride = layer.get().row_vectors();
         let (rows, bias) = parameters.split_at(layer.get().weight_vectors());
-        z.copy_from_slice(&bias[start..][..z.len()]);
+        for (z, bias) in z.iter_mut().zip(&bias[start..]) {
+            simd.store(simd.load(bias), z);
+        }
         for (h, rows) in h.chunks(BLOCK).zip(rows.chunks(BLOCK * stride)) {
             add_products(simd, h, rows, stride, start, z);
         }
