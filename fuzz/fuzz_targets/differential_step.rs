@@ -11,7 +11,7 @@ use fused_mlp::{
 use libfuzzer_sys::arbitrary::{Result, Unstructured};
 use libfuzzer_sys::fuzz_target;
 
-/// Most examples of a batch: two whole chunks of 32, and a bit.
+/// Most examples that are drawn for a batch: a whole block of 64, and a bit.
 const MOST_EXAMPLES: usize = 67;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -132,6 +132,11 @@ fn run<I: Input<Example: Draw>, L: HiddenLayers, O: Head<Target: Draw>>(
         targets.truncate(len - missing);
         steps.push((inputs, targets));
     }
+    // The first batch several times over has several blocks, without another byte for their examples.
+    let copies = data.int_in_range(1..=5)?;
+    let (inputs, targets) = &mut steps[0];
+    *inputs = inputs.repeat(copies);
+    *targets = targets.repeat(copies);
 
     // All that can be seen of a run, in the order in which it is seen.
     let observe = |backend| {

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use fused_mlp::model::{Head, HiddenLayers, Input};
 use fused_mlp::weights::{self, Key, Keys};
 use fused_mlp::{
-    Dense, Error, Huber, Mlp, NameModel, Regression, Relu, SeedableRng, Softmax, Tanh, Tokens,
-    Xoshiro256PlusPlus,
+    Binary, Dense, Error, Huber, Mlp, NameModel, Regression, Relu, SeedableRng, Softmax, Tanh,
+    Tokens, Xoshiro256PlusPlus,
 };
 use proptest::prelude::*;
 use safetensors::{Dtype, SafeTensors};
@@ -96,7 +96,6 @@ macro_rules! models_come_back_from_their_bytes {
 
 mod models_come_back_from_their_bytes_to_the_bit {
     use super::*;
-    use fused_mlp::Binary;
     for_every_shape!(models_come_back_from_their_bytes);
 }
 
@@ -174,6 +173,80 @@ fn a_file_tells_its_version_and_architecture() {
     assert_eq!(metadata.len(), 1);
 }
 
+/// Keys of `state_dict`s as PyTorch numbers the modules of a sequence, where activations take a number and have no tensors.
+#[test]
+fn sequential_keys_are_those_of_a_sequence_with_activations_between() {
+    type Policy = Mlp<Dense<4>, (Tanh<6>, Relu<5>, Tanh<3>), Softmax<2>>;
+    type Names = Mlp<Tokens<9, 3, 2>, (Tanh<7>, Relu<4>), Softmax<9>>;
+    let keys_of = |bytes: &[u8]| {
+        let file = SafeTensors::deserialize(bytes).unwrap();
+        let mut keys: Vec<_> = file
+            .iter()
+            .map(|(name, tensor)| format!("{name} {:?}", tensor.shape()))
+            .collect();
+        keys.sort();
+        keys
+    };
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
+    let policy = Policy::fan_in_scaled(&mut rng);
+    let bytes = weights::to_bytes(&policy, &Keys::sequential()).unwrap();
+    let expected = [
+        "0.bias [6]",
+        "0.weight [6, 4]",
+        "2.bias [5]",
+        "2.weight [5, 6]",
+        "4.bias [3]",
+        "4.weight [3, 5]",
+        "6.bias [2]",
+        "6.weight [2, 3]",
+    ];
+    assert_eq!(keys_of(&bytes), expected);
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let second = tensor(&file, "2.weight", &[5, 6]);
+    assert_eq!(second[4 * 6 + 1], policy.between.0.weights[(4, 1)]);
+
+    let names = Names::fan_in_scaled(&mut rng);
+    let bytes = weights::to_bytes(&names, &Keys::sequential()).unwrap();
+    let expected = [
+        "0.weight [9, 2]",
+        "2.bias [7]",
+        "2.weight [7, 6]",
+        "4.bias [4]",
+        "4.weight [4, 7]",
+        "6.bias [9]",
+        "6.weight [9, 4]",
+    ];
+    assert_eq!(keys_of(&bytes), expected);
+}
+
+/// PyTorch's own `state_dict`s of three modules, as `tests/fixtures` has them: read, and written again to the same bytes.
+#[test]
+fn a_state_dict_of_any_depth_is_read_and_written() {
+    fn comes_back<I: Input, L: HiddenLayers, O: Head>(bytes: &[u8], run: &str) {
+        let keys = Keys::sequential().with_prefix(&format!("{run}_100_"));
+        let model: Mlp<I, L, O> =
+            weights::from_bytes(bytes, &keys.clone().ignoring_others()).unwrap();
+        let written = weights::to_bytes(&model, &keys).unwrap();
+        let file = SafeTensors::deserialize(bytes).unwrap();
+        for (name, tensor) in SafeTensors::deserialize(&written).unwrap().iter() {
+            let original = file.tensor(&name).unwrap();
+            assert_eq!(tensor.shape(), original.shape(), "{name}");
+            assert_eq!(tensor.data(), original.data(), "{name}");
+        }
+    }
+    let path = format!(
+        "{}/tests/fixtures/deep.safetensors",
+        env!("CARGO_MANIFEST_DIR")
+    );
+    let bytes = fs::read(path).unwrap();
+    comes_back::<Dense<4>, (Tanh<64>, Tanh<64>), Softmax<2>>(&bytes, "tanh_64_64_adam_w");
+    comes_back::<Dense<8>, (Relu<120>, Relu<84>), Regression<4>>(&bytes, "relu_120_84_momentum");
+    comes_back::<Tokens<9, 3, 2>, (Relu<33>, Tanh<17>, Relu<16>), Softmax<9>>(
+        &bytes,
+        "mixed_sgd_clipped",
+    );
+}
+
 #[test]
 fn a_model_has_one_file_whenever_it_is_written() {
     let write = || weights::to_bytes(&name_model(7), &Keys::makemore()).unwrap();
@@ -248,6 +321,11 @@ fn the_seeds_of_fuzzing_are_files_that_can_be_read() {
     for state in ["state_of_momentum", "state_of_sgd"] {
         weights::state_from_bytes::<Numbers>(&seed(state)).unwrap();
     }
+    // The files above are of version 1; these are of version 2, and of three hidden layers.
+    type Deep = Mlp<Tokens<3, 2, 2>, (Relu<3>, Tanh<3>, Relu<2>), Binary>;
+    let deep = seed("deep_model_with_sequential_keys");
+    weights::from_bytes::<Deep>(&deep, &Keys::sequential()).unwrap();
+    weights::state_from_bytes::<Deep>(&seed("state_of_a_deep_model")).unwrap();
 }
 
 #[test]

@@ -432,8 +432,8 @@ impl<L: Layer> Kernel for LayerBackward<'_, L> {
             mut d_inputs,
         } = self;
         let spec = layer.get();
-        let (weights, bias) = parameters.split_at(spec.weight_vectors());
-        let (d_weights, d_bias) = gradients.split_at_mut(spec.weight_vectors());
+        let (weights, bias) = parameters[..spec.vectors()].split_at(spec.weight_vectors());
+        let (d_weights, d_bias) = gradients[..spec.vectors()].split_at_mut(spec.weight_vectors());
         let of_weights = layer_backward(
             simd,
             gradient_use,
