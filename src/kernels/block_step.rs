@@ -295,7 +295,7 @@ impl<S: Simd, N: Shape> Pass for BackwardPass<'_, S, N> {
 
 /// All but the last `count`, and these.
 #[inline(always)]
-pub(super) fn split_last(
+pub(crate) fn split_last(
     vectors: &[[f32; LANES]],
     count: usize,
 ) -> (&[[f32; LANES]], &[[f32; LANES]]) {
@@ -304,7 +304,7 @@ pub(super) fn split_last(
 
 /// As [`split_last`], for writing.
 #[inline(always)]
-pub(super) fn split_last_mut(
+pub(crate) fn split_last_mut(
     vectors: &mut [[f32; LANES]],
     count: usize,
 ) -> (&mut [[f32; LANES]], &mut [[f32; LANES]]) {

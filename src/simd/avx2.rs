@@ -7,7 +7,7 @@
 
 use core::arch::x86_64::*;
 
-use super::{EIGHTH_ROOTS_OF_TWO, LANES, Pair, ROUND_TO_INTEGER, halve, x86};
+use super::{EIGHTH_ROOTS_OF_TWO, LANES, Pair, ROUND_TO_INTEGER, tree_reduce, x86};
 
 /// Lanes 0..8 and 8..16.
 type Halves = [__m256; 2];
@@ -203,7 +203,7 @@ x86::backend! {
                 for k in 0..8 {
                     columns[j][k][(2 * to + i) % 4] = bytemuck::cast(block[k]);
                 }
-                let sum = halve(block, |a, b| _mm256_add_ps(a, b));
+                let sum = tree_reduce(block, |a, b| _mm256_add_ps(a, b));
                 sums[i] = if j == 0 { sum } else { _mm256_add_ps(sums[i], sum) };
             }
         }

@@ -7,7 +7,7 @@
 
 use core::arch::x86_64::*;
 
-use super::{EIGHTH_ROOTS_OF_TWO, LANES, Pair, ROUND_TO_INTEGER, halve, x86};
+use super::{EIGHTH_ROOTS_OF_TWO, LANES, Pair, ROUND_TO_INTEGER, tree_reduce, x86};
 
 x86::backend! {
     /// Proof that this processor has AVX-512F.
@@ -148,7 +148,7 @@ x86::backend! {
             low[i] = _mm512_add_ps(column[0], column[1]);
             high[i] = _mm512_add_ps(column[2], column[3]);
         }
-        _mm512_add_ps(halve(low, |a, b| _mm512_add_ps(a, b)), halve(high, |a, b| _mm512_add_ps(a, b)))
+        _mm512_add_ps(tree_reduce(low, |a, b| _mm512_add_ps(a, b)), tree_reduce(high, |a, b| _mm512_add_ps(a, b)))
     }
 
     fn sum_lanes(vector: __m512) -> f32 {

@@ -154,7 +154,7 @@ pub(crate) trait Simd: Copy {
     fn sum_lanes(self, vector: Self::Vector) -> f32 {
         let mut lanes = [0.0; LANES];
         self.store(vector, &mut lanes);
-        halve(lanes, |a, b| a + b)
+        tree_reduce(lanes, |a, b| a + b)
     }
 
     /// The largest lane, by the same tree of a > b ? a : b.
@@ -162,7 +162,7 @@ pub(crate) trait Simd: Copy {
     fn max_lane(self, vector: Self::Vector) -> f32 {
         let mut lanes = [0.0; LANES];
         self.store(vector, &mut lanes);
-        halve(lanes, |a, b| if a > b { a } else { b })
+        tree_reduce(lanes, |a, b| if a > b { a } else { b })
     }
 
     /// Lane i of the result is [`sum_lanes`](Simd::sum_lanes) of row i.
@@ -178,7 +178,7 @@ pub(crate) trait Simd: Copy {
 
 /// Combines value i with value i + N/2, then i + N/4, and so on, down to one. N is a power of two.
 #[inline(always)]
-fn halve<T: Copy, const N: usize>(mut values: [T; N], combine: impl Fn(T, T) -> T) -> T {
+fn tree_reduce<T: Copy, const N: usize>(mut values: [T; N], combine: impl Fn(T, T) -> T) -> T {
     let mut width = N / 2;
     while width > 0 {
         for i in 0..width {

@@ -4,7 +4,7 @@
 
 use core::array::from_fn;
 
-use super::{EIGHTH_ROOTS_OF_TWO, Kernel, LANES, Pair, ROUND_TO_INTEGER, Simd, halve};
+use super::{EIGHTH_ROOTS_OF_TWO, Kernel, LANES, Pair, ROUND_TO_INTEGER, Simd, tree_reduce};
 use crate::float;
 
 /// The token of the specification; every processor can run it.
@@ -154,8 +154,8 @@ impl Simd for Scalar {
             column[to] = from_fn(|j| rows[j][from][i]);
         }
         let (halves, _) = columns.as_chunks::<{ LANES / 2 }>();
-        let [low, high] =
-            [0, 1].map(|half| halve(halves[half].map(|column| column[to]), |a, b| self.add(a, b)));
+        let [low, high] = [0, 1]
+            .map(|half| tree_reduce(halves[half].map(|column| column[to]), |a, b| self.add(a, b)));
         self.add(low, high)
     }
 }
