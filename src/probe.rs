@@ -132,7 +132,8 @@ impl<M: Model> Probe<M> {
             ..
         } = &mut probe.workspace;
         let (parameters, gradients) = (&mut probe.parameters, &mut probe.gradients);
-        for buffer in [activations, columns, parameters, gradients] {
+        let [first, second] = activations;
+        for buffer in [first, second, columns, parameters, gradients] {
             for (i, value) in buffer.floats_mut().iter_mut().enumerate() {
                 *value = ((i * 37) % 101) as f32 / 101.0 - 0.5;
             }
@@ -147,7 +148,9 @@ impl<M: Model> Probe<M> {
         for _ in 0..times {
             backend.run_if_native(Run { probe: self, part }).ok()?;
         }
-        Some(self.workspace.activations.floats().iter().sum::<f32>() + self.gradients.floats()[0])
+        Some(
+            self.workspace.activations[0].floats().iter().sum::<f32>() + self.gradients.floats()[0],
+        )
     }
 }
 
@@ -188,7 +191,7 @@ impl<M: Model> Kernel for Run<'_, M> {
             columns,
             embedding,
         } = workspace;
-        let (activations, columns) = (activations.vectors_mut(), columns.pairs_mut());
+        let (activations, columns) = (activations[0].vectors_mut(), columns.pairs_mut());
         if let Some((product, layer)) = self.part.product() {
             let mut pass = ProductOf {
                 simd,
@@ -282,9 +285,8 @@ impl<S: Simd> Pass for ProductOf<'_, S> {
                     for panel in 0..stride.div_ceil(VECTORS) {
                         self.simd.call(WeightGradient {
                             layer,
-                            inputs: pairs(inputs),
+                            inputs: [pairs(inputs), &[]],
                             d: &self.columns[..CHUNK],
-                            is_first: true,
                             gradient_use: GradientUse::Store,
                             operands: &parameters[panel * VECTORS..],
                             weights: Out {

@@ -6,15 +6,17 @@
 //! are transposed to lanes over features. Besides these only the inputs are transposed, and for an embedding their gradient,
 //! both of them narrow.
 //!
-//! The chunks add to one set of gradients in their order: a gradient is one sequence of multiply-adds over the examples of the
-//! block. With the last chunk it is complete, and is used: see [`GradientUse`]. Blocks are added by
+//! All chunks go forward, and then back together, layer by layer: a gradient is one sequence of multiply-adds over the examples
+//! of the block, is complete when it leaves the registers, and is used there: see [`GradientUse`]. Blocks are added by
 //! [`pairwise`](super::pairwise). Lanes beyond the last example compute on zeros, up to the outputs, whose gradient is set to
 //! zero in them.
 
 use core::marker::PhantomData;
 use core::mem::take;
 
-use super::chunk::{CHUNK, PANEL, VECTORS, Workspace, activation_vectors, pairs, pairs_mut};
+use super::chunk::{
+    CHUNK, CHUNKS, PANEL, VECTORS, Workspace, activation_vectors, pairs, pairs_mut,
+};
 use super::contract::Out;
 use super::dense::{Forward, InputGradient, WeightGradient, product};
 use super::embedding::{gather, scatter};
@@ -46,15 +48,6 @@ pub(crate) struct Backward<'a> {
     pub(crate) operands: &'a [[f32; LANES]],
 }
 
-/// A chunk's position in its block.
-#[derive(Clone, Copy)]
-struct ChunkPosition {
-    /// Whether its gradients are written, and not added to earlier ones.
-    is_first: bool,
-    /// What the sums of gradients are used for: stored, before the last chunk.
-    gradient_use: GradientUse,
-}
-
 impl ShapedKernel for BlockStep<'_> {
     /// The sum of the losses.
     type Output = f64;
@@ -65,39 +58,21 @@ impl ShapedKernel for BlockStep<'_> {
             parameters,
             block,
             scale,
-            mut backward,
+            backward,
             workspace,
         } = self;
         let spec = shape.get();
         let mut total = 0.0_f64;
-        for start in (0..block.len).step_by(CHUNK) {
+        for (chunk, start) in (0..block.len).step_by(CHUNK).enumerate() {
             let examples = CHUNK.min(block.len - start);
             let inputs = block.inputs.slice(spec, start, examples);
             let targets = block.targets.slice(spec, start, examples);
-            let outputs = forward(simd, shape, parameters, inputs, examples, workspace);
+            let outputs = forward(simd, shape, parameters, inputs, examples, chunk, workspace);
             total += loss(simd, spec.head, targets, examples, scale, outputs);
-            if let Some(Backward {
-                gradients,
-                gradient_use,
-                operands,
-            }) = &mut backward
-            {
-                let is_last = start + examples == block.len;
-                let position = ChunkPosition {
-                    is_first: start == 0,
-                    gradient_use: if is_last {
-                        *gradient_use
-                    } else {
-                        GradientUse::Store
-                    },
-                };
-                let chunk = Chunk {
-                    inputs,
-                    examples,
-                    position,
-                };
-                chunk.backward(simd, shape, parameters, operands, workspace, gradients);
-            }
+        }
+        if let Some(uses) = backward {
+            let (inputs, examples) = (block.inputs, block.len);
+            backpropagate(simd, shape, parameters, inputs, examples, uses, workspace);
         }
         total
     }
@@ -118,11 +93,13 @@ fn forward<'a, S: Simd, N: Shape>(
     parameters: &[[f32; LANES]],
     inputs: Inputs<'_>,
     examples: usize,
+    chunk: usize,
     workspace: &'a mut Workspace,
 ) -> &'a mut [[f32; LANES]] {
     let input = shape.get().input;
     let (embedding, parameters) = parameters.split_at(input.embedding_vectors());
-    let activations = workspace.activations.vectors_mut();
+    let [first, second] = workspace.activations.each_mut();
+    let activations = if chunk == 0 { first } else { second }.vectors_mut();
     gather(
         simd,
         input,
@@ -179,86 +156,82 @@ impl<S: Simd, N: Shape> Pass for ForwardPass<'_, '_, S, N> {
     }
 }
 
-/// A chunk whose activations are known, and the gradient of its outputs.
-struct Chunk<'a> {
-    inputs: Inputs<'a>,
+/// From the gradients of the outputs of a block, whose activations are known, to those of all parameters, which are used.
+#[inline(always)]
+fn backpropagate<S: Simd, N: Shape>(
+    simd: S,
+    shape: N,
+    parameters: &[[f32; LANES]],
+    inputs: Inputs<'_>,
     examples: usize,
-    position: ChunkPosition,
-}
-
-impl Chunk<'_> {
-    /// From the gradient of the outputs to those of all parameters, added to `gradients` or written there, and after the last
-    /// chunk used.
-    #[inline(always)]
-    fn backward<S: Simd, N: Shape>(
-        &self,
-        simd: S,
-        shape: N,
-        parameters: &[[f32; LANES]],
-        operands: &[[f32; LANES]],
-        workspace: &mut Workspace,
-        gradients: &mut [[f32; LANES]],
-    ) {
-        let spec = shape.get();
-        let Workspace {
-            activations,
+    backward: Backward<'_>,
+    workspace: &mut Workspace,
+) {
+    let spec = shape.get();
+    let Workspace {
+        activations: [first, second],
+        columns,
+        embedding: scratch,
+    } = workspace;
+    let Backward {
+        gradients,
+        gradient_use,
+        operands,
+    } = backward;
+    let table_vectors = spec.input.embedding_vectors();
+    let parameters = &parameters[table_vectors..spec.used_vectors];
+    let (table_operands, operands) = operands[..spec.used_vectors].split_at(table_vectors);
+    let (d_table, d_layers) = gradients[..spec.used_vectors].split_at_mut(table_vectors);
+    let mut pass = BackwardPass {
+        simd,
+        shape: PhantomData::<N>,
+        examples,
+        gradient_use,
+        parameters,
+        operands,
+        gradients: d_layers,
+        first: first.vectors_mut(),
+        second: second.vectors_mut(),
+        columns: columns.pairs_mut(),
+    };
+    shape.backward(&mut pass);
+    if let Inputs::Tokens(_) = inputs {
+        d_table.as_flattened_mut().fill(0.0);
+        let BackwardPass {
+            first,
+            second,
             columns,
-            embedding: scratch,
-        } = workspace;
-        let table_vectors = spec.input.embedding_vectors();
-        let parameters = &parameters[table_vectors..spec.used_vectors];
-        let (table_operands, operands) = operands[..spec.used_vectors].split_at(table_vectors);
-        let (d_table, d_layers) = gradients[..spec.used_vectors].split_at_mut(table_vectors);
-        let mut pass = BackwardPass {
-            simd,
-            shape: PhantomData::<N>,
-            examples: self.examples,
-            position: self.position,
-            parameters,
-            operands,
-            gradients: d_layers,
-            activations: activations.vectors_mut(),
-            columns: columns.pairs_mut(),
-        };
-        shape.backward(&mut pass);
-        if let Inputs::Tokens(tokens) = self.inputs {
-            if self.position.is_first {
-                d_table.as_flattened_mut().fill(0.0);
+            ..
+        } = pass;
+        let sums = &mut scratch.vectors_mut()[..table_vectors];
+        for (chunk, d_x) in [&*first, &*second].into_iter().enumerate() {
+            let start = chunk * CHUNK;
+            if start < examples {
+                let count = CHUNK.min(examples - start);
+                if let Inputs::Tokens(tokens) = inputs.slice(spec, start, count) {
+                    scatter(simd, spec.input, tokens, pairs(d_x), columns, d_table, sums);
+                }
             }
-            let BackwardPass {
-                activations: d_x,
-                columns,
-                ..
-            } = pass;
-            let second = &mut scratch.vectors_mut()[..table_vectors];
-            scatter(
-                simd,
-                spec.input,
-                tokens,
-                pairs(d_x),
-                columns,
-                d_table,
-                second,
-            );
-            let gradient_use = self.position.gradient_use;
-            gradient_use.replace(simd, table_operands, d_table);
         }
+        gradient_use.replace(simd, table_operands, d_table);
     }
 }
 
-/// A chunk on its way back from the outputs to the input.
+/// A block on its way back from the outputs to the input.
 struct BackwardPass<'a, S, N> {
     simd: S,
     shape: PhantomData<N>,
     examples: usize,
-    position: ChunkPosition,
+    gradient_use: GradientUse,
     /// Of the layers to come, the next of them last.
     parameters: &'a [[f32; LANES]],
     operands: &'a [[f32; LANES]],
     gradients: &'a mut [[f32; LANES]],
-    /// Up to the gradient of the outputs of the next layer.
-    activations: &'a mut [[f32; LANES]],
-    /// Scratch for a panel of that gradient, transposed.
+    /// Of the first chunk, up to the gradient of the outputs of the next layer.
+    first: &'a mut [[f32; LANES]],
+    /// Of the second chunk.
+    second: &'a mut [[f32; LANES]],
+    /// Scratch for a panel of these gradients, transposed.
     columns: &'a mut [Pair],
 }
 
@@ -269,27 +242,31 @@ impl<S: Simd, N: Shape> Pass for BackwardPass<'_, S, N> {
         let (earlier, parameters) = split_last(self.parameters, spec.vectors());
         let (earlier_operands, operands) = split_last(self.operands, spec.vectors());
         let (d_earlier, gradients) = split_last_mut(take(&mut self.gradients), spec.vectors());
-        let (activations, d_outputs) = split_last_mut(
-            take(&mut self.activations),
+        let (inputs, outputs) = (
+            activation_vectors(spec.inputs),
             activation_vectors(spec.outputs),
         );
-        let (_, inputs) = split_last_mut(activations, activation_vectors(spec.inputs));
+        let (first, d_first) = split_last_mut(take(&mut self.first), outputs);
+        let (second, d_second) = split_last_mut(take(&mut self.second), outputs);
+        let (_, first_inputs) = split_last_mut(&mut *first, inputs);
+        let (_, second_inputs) = split_last_mut(&mut *second, inputs);
         let backward = LayerBackward {
             layer,
             examples: self.examples,
-            position: self.position,
+            gradient_use: self.gradient_use,
             parameters,
             operands,
             gradients,
-            inputs,
-            d_outputs: pairs(d_outputs),
+            inputs: [first_inputs, second_inputs],
+            d_outputs: [pairs(d_first), pairs(d_second)],
             columns: self.columns,
         };
         run_layer::<S, N, _>(self.simd, backward);
         self.parameters = earlier;
         self.operands = earlier_operands;
         self.gradients = d_earlier;
-        self.activations = activations;
+        self.first = first;
+        self.second = second;
     }
 }
 
@@ -318,16 +295,17 @@ pub(crate) fn split_last_mut(
 /// ```
 struct LayerBackward<'a, L> {
     layer: L,
+    /// Of the block.
     examples: usize,
-    position: ChunkPosition,
+    gradient_use: GradientUse,
     /// The weights, then the bias.
     parameters: &'a [[f32; LANES]],
     /// Laid out as the parameters, like the gradients.
     operands: &'a [[f32; LANES]],
     gradients: &'a mut [[f32; LANES]],
-    /// The layer's inputs a, replaced by the gradient d_a unless they are features.
-    inputs: &'a mut [[f32; LANES]],
-    d_outputs: &'a [Pair],
+    /// The layer's inputs a, chunk by chunk, replaced by the gradient d_a unless they are features.
+    inputs: [&'a mut [[f32; LANES]]; CHUNKS],
+    d_outputs: [&'a [Pair]; CHUNKS],
     columns: &'a mut [Pair],
 }
 
@@ -339,11 +317,7 @@ impl<L: Layer> Kernel for LayerBackward<'_, L> {
         let Self {
             layer,
             examples,
-            position:
-                ChunkPosition {
-                    is_first,
-                    gradient_use,
-                },
+            gradient_use,
             parameters,
             operands,
             gradients,
@@ -353,21 +327,23 @@ impl<L: Layer> Kernel for LayerBackward<'_, L> {
         } = self;
         let spec = layer.get();
         let stride = spec.row_vectors();
-        let vectors = examples.div_ceil(LANES);
+        let chunks = examples.div_ceil(CHUNK);
+        let vectors_of = |chunk| CHUNK.min(examples - chunk * CHUNK).div_ceil(LANES);
         let (d_weights, d_bias) = gradients.split_at_mut(spec.weight_vectors());
-        if is_first {
-            d_bias.as_flattened_mut().fill(0.0);
-        }
+        d_bias.as_flattened_mut().fill(0.0);
         // Panel after panel: what is transposed is used at once, while it is in the cache.
         for panel in 0..stride.div_ceil(VECTORS) {
             let cols = VECTORS.min(stride - panel * VECTORS);
-            let sums = transpose(simd, &d_outputs[panel * PANEL..], vectors, columns);
-            add_sums(simd, sums, &mut d_bias[panel * VECTORS..][..cols]);
+            for chunk in 0..chunks {
+                let columns = &mut columns[chunk * CHUNK..][..CHUNK];
+                let d = &d_outputs[chunk][panel * PANEL..];
+                let sums = transpose(simd, d, vectors_of(chunk), columns);
+                add_sums(simd, sums, &mut d_bias[panel * VECTORS..][..cols]);
+            }
             let weight_gradient = WeightGradient {
                 layer,
-                inputs: pairs(inputs),
+                inputs: [pairs(inputs[0]), pairs(inputs[1])],
                 d: &columns[..examples],
-                is_first,
                 gradient_use,
                 operands: &operands[panel * VECTORS..],
                 weights: Out {
@@ -380,14 +356,16 @@ impl<L: Layer> Kernel for LayerBackward<'_, L> {
         }
         gradient_use.replace(simd, &operands[spec.weight_vectors()..], d_bias);
         if spec.input != LayerInput::Features {
-            let input_gradient = InputGradient {
-                layer,
-                vectors,
-                parameters,
-                d_outputs,
-                inputs,
-            };
-            product::<S, L, _>(simd, input_gradient);
+            for chunk in 0..chunks {
+                let input_gradient = InputGradient {
+                    layer,
+                    vectors: vectors_of(chunk),
+                    parameters,
+                    d_outputs: d_outputs[chunk],
+                    inputs: &mut *inputs[chunk],
+                };
+                product::<S, L, _>(simd, input_gradient);
+            }
         }
     }
 }

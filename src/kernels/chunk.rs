@@ -7,6 +7,9 @@ use crate::simd::{LANES, Pair};
 /// Examples of a chunk.
 pub(crate) const CHUNK: usize = VECTORS * LANES;
 
+/// Chunks of a block.
+pub(crate) const CHUNKS: usize = 2;
+
 /// Vectors of a row of one feature, a [`Pair`].
 pub(crate) const VECTORS: usize = 2;
 
@@ -30,13 +33,13 @@ pub(crate) fn pairs_mut(vectors: &mut [[f32; LANES]]) -> &mut [Pair] {
     vectors.as_chunks_mut().0
 }
 
-/// Storage for the activations of one chunk and their gradients; in brackets what one example has there.
+/// Storage for the activations of a block and their gradients; in brackets what one example has there.
 #[derive(Clone, Debug)]
 pub(crate) struct Workspace {
-    /// The input, the neurons of each hidden layer, and the outputs, one after another, each `[feature][example]` in
+    /// Of each chunk the input, the neurons of each hidden layer, and the outputs, one after another, each `[feature][example]` in
     /// [`activation_vectors`]. On the way back each is replaced by the gradient with respect to it. [The same, `[feature]`,
     /// without the outputs and without gradients.]
-    pub(crate) activations: Buffer,
+    pub(crate) activations: [Buffer; CHUNKS],
     /// `[example][feature]`: the inputs or their gradient in panels, or a panel of the gradient of a layer's outputs
     /// [the gradient of the inputs].
     pub(crate) columns: Buffer,
@@ -48,9 +51,10 @@ impl Workspace {
     pub(crate) fn new(spec: ModelSpec) -> Self {
         let inputs = spec.input.width();
         let of_layers = spec.layers().map(|layer| activation_vectors(layer.outputs));
+        let activations = activation_vectors(inputs) + of_layers.sum::<usize>();
         Self {
-            activations: Buffer::zeroed(activation_vectors(inputs) + of_layers.sum::<usize>()),
-            columns: Buffer::zeroed(inputs.div_ceil(PANEL) * CHUNK * VECTORS),
+            activations: [Buffer::zeroed(activations), Buffer::zeroed(activations)],
+            columns: Buffer::zeroed(inputs.div_ceil(PANEL).max(CHUNKS) * CHUNK * VECTORS),
             embedding: Buffer::zeroed(spec.input.embedding_vectors()),
         }
     }

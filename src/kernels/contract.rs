@@ -22,7 +22,7 @@
 //!
 //! The scalars lie in one of two orders, [`ByRow`] and [`ByColumn`].
 
-use super::chunk::{CHUNK, VECTORS};
+use super::chunk::{CHUNK, CHUNKS, VECTORS};
 use super::shape::Count;
 use crate::simd::{LANES, Pair, Simd};
 
@@ -117,10 +117,39 @@ impl Scalars for ByColumn<'_> {
     }
 }
 
+/// The scalars of activations: k runs over the examples of a block, chunk after chunk.
+#[derive(Clone, Copy)]
+pub(crate) struct ByExample<'a> {
+    /// `[row][example]`
+    pub(crate) chunks: [&'a [Pair]; CHUNKS],
+}
+
+impl Scalars for ByExample<'_> {
+    #[inline(always)]
+    fn accumulate<S: Simd, const ROWS: usize, const COLS: usize>(
+        self,
+        simd: S,
+        row: usize,
+        b: &[Pair],
+        col: usize,
+        tile: &mut [[S::Vector; COLS]; ROWS],
+    ) {
+        let of_chunk = |chunk: usize| ByRow {
+            scalars: self.chunks[chunk].as_flattened().as_flattened(),
+            stride: CHUNK,
+        };
+        let (first, second) = b.split_at(b.len().min(CHUNK));
+        of_chunk(0).accumulate(simd, row, first, col, tile);
+        if !second.is_empty() {
+            of_chunk(1).accumulate(simd, row, second, col, tile);
+        }
+    }
+}
+
 /// What happens to an element of `out` before and after its sum.
 pub(crate) trait Epilogue: Copy {
     /// The value that the sum starts from.
-    fn init<S: Simd>(self, simd: S, row: usize, out: &[f32; LANES]) -> S::Vector;
+    fn init<S: Simd>(self, simd: S, row: usize) -> S::Vector;
     /// Stores what becomes of the sum; `vector` is the place of `out` among all vectors of the contraction's results.
     fn finish<S: Simd>(self, simd: S, vector: usize, sum: S::Vector, out: &mut [f32; LANES]);
 }
@@ -211,7 +240,7 @@ fn tile<S: Simd, const ROWS: usize, const COLS: usize>(
     let mut tile = [[simd.splat(0.0); COLS]; ROWS];
     for r in 0..ROWS {
         for c in 0..COLS {
-            tile[r][c] = epilogue.init(simd, row + r, &out[r * out_stride + c]);
+            tile[r][c] = epilogue.init(simd, row + r);
         }
     }
     a.accumulate(simd, row, b, col, &mut tile);
@@ -220,14 +249,5 @@ fn tile<S: Simd, const ROWS: usize, const COLS: usize>(
             let vector = (row + r) * out_stride + col + c;
             epilogue.finish(simd, vector, tile[r][c], &mut out[r * out_stride + c]);
         }
-    }
-}
-
-/// The scalars of activations: k runs over the examples of a chunk.
-#[inline(always)]
-pub(crate) fn by_example(activations: &[Pair]) -> ByRow<'_> {
-    ByRow {
-        scalars: activations.as_flattened().as_flattened(),
-        stride: CHUNK,
     }
 }

@@ -8,8 +8,8 @@
 //! itself.
 
 use super::activation::{activate, differentiate};
-use super::chunk::VECTORS;
-use super::contract::{ByColumn, ByRow, Epilogue, Out, by_example, contract};
+use super::chunk::{CHUNKS, VECTORS};
+use super::contract::{ByColumn, ByExample, ByRow, Epilogue, Out, contract};
 use super::gradient_use::GradientUse;
 use super::shape::{FanIn, FanOut};
 use crate::model::{ActivationKind, Layer, LayerInput};
@@ -109,13 +109,12 @@ impl<L: Layer> Kernel for InputGradient<'_, L> {
 }
 
 /// The gradient of a panel of a layer's weights, from the layer's inputs `inputs[row][example]` and the gradient `d[example]`
-/// of its sums: `weights[row] += Σ_b inputs[row][b] · d[b]`, or `=` for the first examples of a block, and then what is made
-/// of it.
+/// of its sums: `weights[row] = Σ_b inputs[row][b] · d[b]` over the examples of a block, and then what it is used for.
 pub(crate) struct WeightGradient<'a, L> {
     pub(crate) layer: L,
-    pub(crate) inputs: &'a [Pair],
+    /// Of each chunk.
+    pub(crate) inputs: [&'a [Pair]; CHUNKS],
     pub(crate) d: &'a [Pair],
-    pub(crate) is_first: bool,
     pub(crate) gradient_use: GradientUse,
     /// Those of [`GradientUse`], laid out as `weights` is.
     pub(crate) operands: &'a [[f32; LANES]],
@@ -127,15 +126,16 @@ impl<L: Layer> Kernel for WeightGradient<'_, L> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let epilogue = Added {
-            is_first: self.is_first,
+        let epilogue = Used {
             gradient_use: self.gradient_use,
             operands: self.operands,
         };
         contract(
             simd,
             FanIn(self.layer),
-            by_example(self.inputs),
+            ByExample {
+                chunks: self.inputs,
+            },
             self.d,
             self.weights,
             epilogue,
@@ -143,24 +143,18 @@ impl<L: Layer> Kernel for WeightGradient<'_, L> {
     }
 }
 
-/// `out = used(out + Σ)`, the earlier value first in the sum; or `out = used(Σ)`.
+/// `out = used(Σ)`
 #[derive(Clone, Copy)]
-struct Added<'a> {
-    /// Whether there is no earlier value.
-    is_first: bool,
+struct Used<'a> {
     gradient_use: GradientUse,
     /// As `out`.
     operands: &'a [[f32; LANES]],
 }
 
-impl Epilogue for Added<'_> {
+impl Epilogue for Used<'_> {
     #[inline(always)]
-    fn init<S: Simd>(self, simd: S, _row: usize, out: &[f32; LANES]) -> S::Vector {
-        if self.is_first {
-            simd.splat(0.0)
-        } else {
-            simd.load(out)
-        }
+    fn init<S: Simd>(self, simd: S, _row: usize) -> S::Vector {
+        simd.splat(0.0)
     }
 
     #[inline(always)]
@@ -179,7 +173,7 @@ struct Activated<'a> {
 
 impl Epilogue for Activated<'_> {
     #[inline(always)]
-    fn init<S: Simd>(self, simd: S, row: usize, _out: &[f32; LANES]) -> S::Vector {
+    fn init<S: Simd>(self, simd: S, row: usize) -> S::Vector {
         simd.splat(self.bias[row])
     }
 
@@ -201,7 +195,7 @@ struct Differentiated {
 
 impl Epilogue for Differentiated {
     #[inline(always)]
-    fn init<S: Simd>(self, simd: S, _row: usize, _out: &[f32; LANES]) -> S::Vector {
+    fn init<S: Simd>(self, simd: S, _row: usize) -> S::Vector {
         simd.splat(0.0)
     }
 

@@ -14,13 +14,13 @@
 use core::ops::Range;
 
 use super::buffer::Buffer;
-use super::chunk::CHUNK;
+use super::chunk::{CHUNK, CHUNKS};
 use super::gradient_use::GradientUse;
 use crate::model::ACCUMULATORS;
 use crate::simd::{Kernel, LANES, Simd};
 
 /// Examples of a block: two chunks, so that two threads can share a batch of 128.
-pub(crate) const BLOCK: usize = 2 * CHUNK;
+pub(crate) const BLOCK: usize = CHUNKS * CHUNK;
 
 /// Levels that there can be: fewer than the bits of a number of blocks.
 const MAX_LEVELS: usize = usize::BITS as usize;

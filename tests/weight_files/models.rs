@@ -229,7 +229,7 @@ fn a_state_dict_of_any_depth_is_read_and_written() {
         let written = weights::to_bytes(&model, &keys).unwrap();
         let file = SafeTensors::deserialize(bytes).unwrap();
         for (name, tensor) in SafeTensors::deserialize(&written).unwrap().iter() {
-            let original = file.tensor(&name).unwrap();
+            let original = file.tensor(name).unwrap();
             assert_eq!(tensor.shape(), original.shape(), "{name}");
             assert_eq!(tensor.data(), original.data(), "{name}");
         }

@@ -39,7 +39,7 @@ impl ShapedKernel for ExampleGradients<'_> {
         let (table, parameters) = self.parameters[..spec.used_vectors].split_at(table_vectors);
         let (d_table, gradients) = self.gradients[..spec.used_vectors].split_at_mut(table_vectors);
         let Workspace {
-            activations,
+            activations: [activations, _],
             columns: d_x,
             embedding: sums,
         } = self.workspace;
