@@ -3,9 +3,7 @@
 use core::fmt;
 use core::str::FromStr;
 
-use super::{Simd, portable::Portable, scalar::Scalar};
-#[cfg(target_arch = "x86_64")]
-use super::{avx2::Avx2, avx512::Avx512};
+use super::Simd;
 use crate::error::Error;
 
 /// A computation that is written once and run on any backend.
@@ -35,22 +33,22 @@ pub(crate) trait Kernel {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Backend(Token);
 
-/// Declares the backends, slowest first: name, token, and whether it has instructions of its own (`native`), so that a kernel
+/// Declares the backends, slowest first: module, which is also the name, token, and whether it has instructions of its own (`native`), so that a kernel
 /// is worth compiling for each model, or not (`general`).
 macro_rules! backends {
-    ($($(#[$processor:meta])? $name:literal: $Token:ident, $kind:ident;)*) => {
+    ($($(#[$processor:meta])? $name:ident::$Token:ident, $kind:ident;)*) => {
         #[derive(Clone, Copy, PartialEq, Eq)]
         enum Token {
-            $($(#[$processor])? $Token($Token)),*
+            $($(#[$processor])? $Token(super::$name::$Token)),*
         }
 
         impl Backend {
             /// Every name that some processor knows; [`available`](Backend::available) lists those of this one.
-            pub const NAMES: &[&str] = &[$($name),*];
+            pub const NAMES: &[&str] = &[$(stringify!($name)),*];
 
             /// The backends that this processor can run, slowest first.
             pub fn available() -> impl Iterator<Item = Self> {
-                let detected = [$($(#[$processor])? $Token::detect().map(Token::$Token)),*];
+                let detected = [$($(#[$processor])? super::$name::$Token::detect().map(Token::$Token)),*];
                 detected.into_iter().flatten().map(Self)
             }
 
@@ -58,7 +56,7 @@ macro_rules! backends {
             #[must_use]
             pub fn name(self) -> &'static str {
                 match self.0 {
-                    $($(#[$processor])? Token::$Token(_) => $name),*
+                    $($(#[$processor])? Token::$Token(_) => stringify!($name)),*
                 }
             }
 
@@ -110,20 +108,20 @@ macro_rules! backends {
 }
 
 backends! {
-    "scalar": Scalar, general;
-    "portable": Portable, general;
+    scalar::Scalar, general;
+    portable::Portable, general;
     #[cfg(target_arch = "x86_64")]
-    "avx2": Avx2, native;
+    avx2::Avx2, native;
     #[cfg(target_arch = "x86_64")]
-    "avx512": Avx512, native;
+    avx512::Avx512, native;
 }
 
 impl Backend {
     /// The specification: plain loops, slow, the bits that all others are held to.
-    pub const SCALAR: Self = Self(Token::Scalar(Scalar));
+    pub const SCALAR: Self = Self(Token::Scalar(super::scalar::Scalar));
 
     /// The `wide` crate, as fast as the flags that it was compiled with allow.
-    pub const PORTABLE: Self = Self(Token::Portable(Portable));
+    pub const PORTABLE: Self = Self(Token::Portable(super::portable::Portable));
 
     /// The fastest backend that this processor has. No flag is needed, here or in the program that embeds this crate.
     ///

@@ -13,7 +13,7 @@ use crate::simd::Backend;
 
 /// Trains a model, one fused step at a time.
 ///
-/// It owns the parameters in padded form, working storage for one chunk of examples, a backend and an optimizer. After it
+/// It owns the parameters in padded form, working storage for one block of 64 examples, a backend and an optimizer. After it
 /// is made, stepping, evaluating and predicting allocate nothing; but for the first step on a batch of more than 64 examples,
 /// or on one twice as long as any before, which makes storage for the sums of its blocks: as many numbers as the model has,
 /// once for each doubling.
