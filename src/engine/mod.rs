@@ -1,20 +1,21 @@
 //! Padded parameters, working storage and a backend: a model in the form that the kernels run on.
 
 mod dispatch;
+mod gradients;
 mod padding;
 
 use alloc::vec::Vec;
 
 use self::dispatch::run;
+use self::gradients::{Gradients, Task};
 use self::padding::{Padded, padded, padded_tensors, unpadded};
 use crate::error::Error;
-use crate::kernels::block_step::{Backward, BlockStep};
 use crate::kernels::buffer::Buffer;
 use crate::kernels::chunk::Workspace;
 use crate::kernels::example::ExampleGradients;
-use crate::kernels::finite::{Outcome, Sum};
+use crate::kernels::finite::Outcome;
 use crate::kernels::gradient_use::GradientUse;
-use crate::kernels::pairwise::{Blocks, Combine, LossSum};
+use crate::kernels::pairwise::Blocks;
 use crate::kernels::update::{Norm, Step, Update};
 use crate::model::{ACCUMULATORS, Batch, ExampleOf, Model, ModelSpec, PredictionOf};
 use crate::simd::{Backend, LANES};
@@ -33,9 +34,7 @@ pub(crate) struct Engine {
     parameters: Buffer,
     /// The gradients computed last. A step of plain gradient descent makes the new parameters here, and then exchanges them
     /// with the old.
-    gradients: Buffer,
-    /// Sums of gradients of blocks that wait for others, by level; as many as the longest batch so far has needed.
-    waiting: Vec<Buffer>,
+    gradients: Gradients,
     /// What the optimizer keeps for each parameter; empty where it keeps less.
     moments: [Buffer; 2],
     workspace: Workspace,
@@ -57,8 +56,7 @@ impl Engine {
             spec: M::SPEC,
             backend,
             parameters: checked_and_padded(model)?,
-            gradients: Buffer::zeroed(M::SPEC.parameter_vectors()),
-            waiting: Vec::new(),
+            gradients: Gradients::new(M::SPEC),
             moments: [Buffer::zeroed(0), Buffer::zeroed(0)],
             workspace: Workspace::new(M::SPEC),
         })
@@ -86,7 +84,7 @@ impl Engine {
 
     /// The gradients of the last call of [`gradients`](Self::gradients), in a model's shape.
     pub(crate) fn last_gradients<M: Model>(&self) -> M {
-        unpadded(&self.gradients)
+        unpadded(self.gradients.whole())
     }
 
     /// What the optimizer keeps, each in a model's shape.
@@ -97,20 +95,17 @@ impl Engine {
 
     /// The mean loss of a checked batch, or data set, of an `M`.
     pub(crate) fn loss<M: Model>(&mut self, batch: Batch<'_>) -> f32 {
-        let blocks = Blocks::of(batch.len);
-        let mut losses = LossSum::of(blocks);
-        let mut total = 0.0;
-        for block in 0..blocks.count() {
-            let step = BlockStep {
-                parameters: self.parameters.vectors(),
-                block: batch.slice(M::SPEC, blocks.examples(block)),
-                scale: 1.0,
-                backward: None,
-                workspace: &mut self.workspace,
-            };
-            total = losses.add(block, run::<M, _>(self.backend, step));
-        }
-        mean(total, batch.len)
+        let task = Task {
+            backend: self.backend,
+            parameters: self.parameters.vectors(),
+            batch,
+            gradient_use: GradientUse::Store,
+        };
+        let blocks = 0..Blocks::of(batch.len).count();
+        self.gradients.start(batch.len);
+        self.gradients
+            .add_losses::<M>(task, blocks, &mut self.workspace);
+        mean(self.gradients.loss(), batch.len)
     }
 
     /// The mean loss of a checked batch of an `M`; its gradients stay in the engine.
@@ -126,92 +121,31 @@ impl Engine {
         path: Path,
         gradient_use: GradientUse,
     ) -> Outcome {
-        match path {
-            Path::Batch => self.differentiate_blocks::<M>(batch, gradient_use),
-            Path::Example => run::<M, _>(
-                self.backend,
-                ExampleGradients {
-                    parameters: self.parameters.vectors(),
-                    inputs: batch.inputs,
-                    targets: batch.targets,
-                    workspace: &mut self.workspace,
-                    gradient_use,
-                    gradients: self.gradients.vectors_mut(),
-                },
-            ),
-        }
-    }
-
-    /// As [`differentiate`](Self::differentiate), block by block. The gradients of a batch of one block are used as they come; those of
-    /// more are stored, each where its sum is to wait, and the last sum is used.
-    fn differentiate_blocks<M: Model>(
-        &mut self,
-        batch: Batch<'_>,
-        gradient_use: GradientUse,
-    ) -> Outcome {
-        let blocks = Blocks::of(batch.len);
-        while self.waiting.len() < blocks.levels() {
-            self.waiting
-                .push(Buffer::zeroed(M::SPEC.parameter_vectors()));
-        }
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "a batch of 2²⁴ examples may round"
-        )]
-        let scale = 1.0 / batch.len as f32;
         let parameters = self.parameters.vectors();
-        let mut losses = LossSum::of(blocks);
-        let (mut total, mut sum) = (0.0, None);
-        for block in 0..blocks.count() {
-            let (is_last, level) = (blocks.is_last(block), blocks.level(block));
-            let (waiting, gradients) = if is_last {
-                (&self.waiting[..], &mut self.gradients)
-            } else {
-                let (earlier, own) = self.waiting.split_at_mut(level);
-                (&*earlier, &mut own[0])
-            };
-            let (adds_first, carries) = blocks.carries(block).split_first();
-            let (of_block, operands) = if blocks.count() == 1 {
-                (gradient_use, parameters)
-            } else if adds_first {
-                (GradientUse::AddTo { factor: 1.0 }, waiting[0].vectors())
-            } else {
-                (GradientUse::Store, parameters)
-            };
-            let step = BlockStep {
+        if let Path::Example = path {
+            let example = ExampleGradients {
                 parameters,
-                block: batch.slice(M::SPEC, blocks.examples(block)),
-                scale,
-                backward: Some(Backward {
-                    gradients: gradients.vectors_mut(),
-                    gradient_use: of_block,
-                    operands,
-                }),
+                inputs: batch.inputs,
+                targets: batch.targets,
                 workspace: &mut self.workspace,
+                gradient_use,
+                gradients: self.gradients.whole_mut().vectors_mut(),
             };
-            total = losses.add(block, run::<M, _>(self.backend, step));
-            if blocks.count() > 1 && (is_last || !carries.is_empty()) {
-                sum = Some(self.backend.run(Combine {
-                    waiting,
-                    carries,
-                    gradient_use: if is_last {
-                        gradient_use
-                    } else {
-                        GradientUse::Store
-                    },
-                    parameters,
-                    gradients: gradients.vectors_mut(),
-                }));
-            }
+            return run::<M, _>(self.backend, example);
         }
-        let sum = match (gradient_use, sum) {
-            (_, Some(sum)) => sum,
-            (GradientUse::Store, None) => 0.0,
-            // A pass of its own: as a part of the step it makes that 1 % slower.
-            (GradientUse::AddTo { .. }, None) => self.backend.run(Sum(self.gradients.vectors())),
+        let task = Task {
+            backend: self.backend,
+            parameters,
+            batch,
+            gradient_use,
         };
+        let blocks = 0..Blocks::of(batch.len).count();
+        self.gradients.start(batch.len);
+        let sum = self
+            .gradients
+            .add_blocks::<M>(task, blocks, &mut self.workspace);
         Outcome {
-            loss: mean(total, batch.len),
+            loss: mean(self.gradients.loss(), batch.len),
             sum,
         }
     }
@@ -233,7 +167,7 @@ impl Engine {
             let descent = GradientUse::descent(learning_rate);
             let outcome = self.differentiate::<M>(batch, path, descent);
             if let Some(loss) = outcome.finite_loss() {
-                core::mem::swap(&mut self.parameters, &mut self.gradients);
+                core::mem::swap(&mut self.parameters, self.gradients.whole_mut());
                 return Ok(loss);
             }
             // Discards the step and repeats it with explicit gradients: that names the tensor at fault, or succeeds where only
@@ -268,7 +202,7 @@ impl Engine {
         let update = Update {
             step: rule,
             parameters: self.parameters.vectors_mut(),
-            gradients: self.gradients.vectors(),
+            gradients: self.gradients.whole().vectors(),
             moments: self.moments.each_mut().map(Buffer::vectors_mut),
         };
         if loss.is_finite() && self.backend.run(update) {
@@ -284,7 +218,7 @@ impl Engine {
     /// The factor that brings the gradients to at most this norm, as PyTorch's `clip_grad_norm_` computes it.
     fn clip(&self, max_norm: f32) -> f32 {
         let norm = self.backend.run(Norm {
-            gradients: self.gradients.vectors(),
+            gradients: self.gradients.whole().vectors(),
         });
         (max_norm / (norm + 1e-6)).min(1.0)
     }
@@ -304,7 +238,7 @@ impl Engine {
             !self.backend.run(Update {
                 step,
                 parameters: copy(&self.parameters).vectors_mut(),
-                gradients: copy(&self.gradients).vectors(),
+                gradients: copy(self.gradients.whole()).vectors(),
                 moments: [first.vectors_mut(), second.vectors_mut()],
             })
         };

@@ -120,7 +120,7 @@ macro_rules! padding_stays_zero {
                         let batch = data.batch(spec, examples);
                         engine.step::<$model>(batch, path, optimizer, clipping, step as u64).unwrap();
                         let kept = &engine.moments[..optimizer.moments()];
-                        for buffer in [&engine.parameters, &engine.gradients].into_iter().chain(kept) {
+                        for buffer in [&engine.parameters, engine.gradients.whole()].into_iter().chain(kept) {
                             prop_assert_eq!(stray(spec, buffer), None, "step {} on {}", step, backend);
                         }
                     }
@@ -159,4 +159,59 @@ fn a_stray_number_is_found() {
     let parameters: usize = spec.tensors().map(Tensor::len).sum();
     assert_eq!(parameters, 3_481);
     assert_eq!(padding, vectors * LANES - parameters);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(32) })]
+
+    /// Blocks that several compute, each some in a row, and what they are left with added up in order, the last addition with the
+    /// descent in it: the bits of one who computes all.
+    #[test]
+    fn partial_gradients_add_up_to_the_bits_of_the_whole(
+        seed: u64,
+        examples in 1..=1000_usize,
+        cuts in prop::collection::vec(0..16_usize, 0..4),
+        descends: bool,
+    ) {
+        type Model = Mlp<Tokens<5, 2, 3>, (Tanh<7>, Relu<17>), Softmax<5>>;
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+        let model = Model::fan_in_scaled(&mut rng);
+        let parameters = padded(&model);
+        let data = Data::draw(&mut rng, Model::SPEC, examples);
+        let count = Blocks::of(examples).count();
+        let mut bounds = vec![0, count];
+        bounds.extend(cuts.into_iter().filter(|&cut| cut < count));
+        bounds.sort_unstable();
+        for backend in Backend::available().filter(|&backend| backend != Backend::SCALAR) {
+            let task = Task {
+                backend,
+                parameters: parameters.vectors(),
+                batch: data.batch(Model::SPEC, examples),
+                gradient_use: if descends { GradientUse::descent(0.1) } else { GradientUse::Store },
+            };
+            let range = |blocks| {
+                let mut gradients = Gradients::new(Model::SPEC);
+                gradients.start(examples);
+                let stored = gradients.add_blocks::<Model>(task, blocks, &mut Workspace::new(Model::SPEC));
+                (gradients, stored)
+            };
+            let (whole, sum) = range(0..count);
+            let mut added = Gradients::new(Model::SPEC);
+            added.start(examples);
+            let mut sum_of_added = 0.0;
+            for bounds in bounds.windows(2) {
+                let (partial, _) = range(bounds[0]..bounds[1]);
+                for (sum, gradients) in partial.sums.waiting().iter().zip(partial.slots) {
+                    added.provide_slot();
+                    added.slots[added.sums.waiting().len()] = gradients;
+                    sum_of_added = added.combine(task, sum.clone(), 0);
+                }
+            }
+            prop_assert_eq!(added.loss().to_bits(), whole.loss().to_bits());
+            prop_assert!(added.whole().floats() == whole.whole().floats());
+            if descends && count > 1 {
+                prop_assert_eq!(sum_of_added.to_bits(), sum.to_bits());
+            }
+        }
+    }
 }

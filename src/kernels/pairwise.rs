@@ -8,9 +8,11 @@
 //! seven blocks:  ((0 + 1) + (2 + 3)) + ((4 + 5) + 6)
 //! ```
 //!
-//! Block i is added to the sums that wait on the levels of the ones at the low end of i in binary, and the result waits on the level
-//! of the first zero. The last block is added to all that wait, the lowest level first. An earlier sum always comes first.
+//! 2ˡ blocks from a multiple of 2ˡ⁺¹ on are added to the 2ˡ blocks after them, or to as many as there are. The earlier sum always
+//! comes first. [`PartialSums`] finds, for blocks that come in their order, what is to be added when; whoever computes a range of
+//! blocks is left with the sums of a few ranges, which add up in the same way.
 
+use alloc::vec::Vec;
 use core::ops::Range;
 
 use super::buffer::Buffer;
@@ -21,9 +23,6 @@ use crate::simd::{Kernel, LANES, Simd};
 
 /// Examples of a block: two chunks, so that two threads can share a batch of 128.
 pub(crate) const BLOCK: usize = CHUNKS * CHUNK;
-
-/// Levels that there can be: fewer than the bits of a number of blocks.
-const MAX_LEVELS: usize = usize::BITS as usize;
 
 /// The blocks of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,91 +46,97 @@ impl Blocks {
         block * BLOCK..self.examples.min((block + 1) * BLOCK)
     }
 
-    /// Levels on which a sum may wait.
-    pub(crate) const fn levels(self) -> usize {
-        (usize::BITS - (self.count() - 1).leading_zeros()) as usize
-    }
-
-    pub(crate) const fn is_last(self, block: usize) -> bool {
-        block + 1 == self.count()
-    }
-
-    /// The levels whose sums a block is added to, lowest first.
-    pub(crate) const fn carries(self, block: usize) -> Levels {
-        if self.is_last(block) {
-            Levels(block)
-        } else {
-            Levels(block & !(block + 1))
-        }
-    }
-
-    /// The level on which the sum with a block waits, if it is not the last.
-    pub(crate) const fn level(self, block: usize) -> usize {
-        block.trailing_ones() as usize
+    /// Whether the sum over some blocks is to be added to that over the blocks just before them.
+    fn adds(self, earlier: &Range<usize>, blocks: &Range<usize>) -> bool {
+        let length = earlier.len();
+        earlier.start.is_multiple_of(2 * length)
+            && blocks.end == self.count().min(earlier.end + length)
     }
 }
 
-/// A set of levels, a bit each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Levels(usize);
-
-impl Levels {
-    pub(crate) const fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
-    /// Whether level 0 is among them, and the others.
-    pub(crate) const fn split_first(self) -> (bool, Self) {
-        (self.0 & 1 == 1, Self(self.0 & !1))
-    }
-
-    /// The levels, lowest first.
-    #[inline(always)]
-    pub(crate) fn iter(self) -> impl Iterator<Item = usize> {
-        let mut left = self.0;
-        core::iter::from_fn(move || {
-            let level = (left != 0).then(|| left.trailing_zeros() as usize)?;
-            left &= left - 1;
-            Some(level)
-        })
-    }
+/// The sum over some blocks, within which all is added that is to be: its place in the tree, and the losses' part of it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct PartialSum {
+    pub(crate) blocks: Range<usize>,
+    pub(crate) loss: f64,
 }
 
-/// Losses of blocks, added in the order of their gradients.
-pub(crate) struct LossSum {
-    blocks: Blocks,
-    waiting: [f64; MAX_LEVELS],
+/// The sums that are left of the blocks so far, in their order. What else is summed is kept beside, in a slot for each.
+#[derive(Debug)]
+pub(crate) struct PartialSums {
+    of: Blocks,
+    waiting: Vec<PartialSum>,
 }
 
-impl LossSum {
-    pub(crate) const fn of(blocks: Blocks) -> Self {
+impl PartialSums {
+    /// Without a block yet, and with room for as many sums as a batch of 2³² blocks can have, so that a step allocates nothing for
+    /// them.
+    pub(crate) fn new() -> Self {
         Self {
-            blocks,
-            waiting: [0.0; MAX_LEVELS],
+            of: Blocks::of(1),
+            waiting: Vec::with_capacity(64),
         }
     }
 
-    /// Adds the loss of the next block to those that it meets, and gives their sum: with the last block, that of all.
-    pub(crate) fn add(&mut self, block: usize, loss: f64) -> f64 {
-        let earlier = self.blocks.carries(block).iter();
-        let sum = earlier.fold(loss, |sum, level| self.waiting[level] + sum);
-        self.waiting[self.blocks.level(block)] = sum;
-        sum
+    /// Forgets all, for the blocks of a batch. Storage is kept.
+    pub(crate) fn start(&mut self, of: Blocks) {
+        self.of = of;
+        self.waiting.clear();
+    }
+
+    /// The sums, in the order of their blocks.
+    pub(crate) fn waiting(&self) -> &[PartialSum] {
+        &self.waiting
+    }
+
+    /// Whether all blocks of the batch are added up.
+    pub(crate) fn is_whole(&self) -> bool {
+        matches!(&*self.waiting, [sum] if sum.blocks == (0..self.of.count()))
+    }
+
+    /// Which of the sums the next one, over these blocks, is to be added to, the last of them first.
+    pub(crate) fn met_by(&self, blocks: &Range<usize>) -> Range<usize> {
+        let mut sum = blocks.clone();
+        let mut first = self.waiting.len();
+        while let Some(before) = first.checked_sub(1)
+            && self.of.adds(&self.waiting[before].blocks, &sum)
+        {
+            first = before;
+            sum.start = self.waiting[first].blocks.start;
+        }
+        first..self.waiting.len()
+    }
+
+    /// Takes in the next sum: adds it to those it [meets](Self::met_by), and puts the result in the place of the first of them.
+    pub(crate) fn add(&mut self, mut sum: PartialSum) -> Range<usize> {
+        let met = self.met_by(&sum.blocks);
+        for earlier in self.waiting.drain(met.clone()).rev() {
+            sum.blocks.start = earlier.blocks.start;
+            sum.loss += earlier.loss;
+        }
+        self.waiting.push(sum);
+        met
     }
 }
 
-/// Adds a block's gradients to the sums of earlier blocks that wait, and stores what the result is used for.
-///
-/// The sum of level 0, which every second block is added to, is left to the block's own kernel: there the addition is a part of
-/// storing its gradients, and costs no pass over them.
+impl Clone for PartialSums {
+    fn clone(&self) -> Self {
+        let mut copy = Self::new(); // a vector's own clone would have no room
+        copy.of = self.of;
+        copy.waiting.extend_from_slice(&self.waiting);
+        copy
+    }
+}
+
+/// Adds gradients to those of earlier blocks, and stores what the result is used for: the only place where sums over blocks are
+/// added, but for one. The last of the earlier sums may be left to the kernel of a block, where the same addition is a part of
+/// storing its gradients and costs no pass over them.
 pub(crate) struct Combine<'a> {
-    /// The sums that wait, by level.
-    pub(crate) waiting: &'a [Buffer],
-    /// Which of them are added.
-    pub(crate) carries: Levels,
+    /// The sums it is added to, the last of them first.
+    pub(crate) earlier: &'a [Buffer],
     pub(crate) gradient_use: GradientUse,
     pub(crate) parameters: &'a [[f32; LANES]],
-    /// The block's own; replaced.
+    /// The sum of the later blocks; replaced.
     pub(crate) gradients: &'a mut [[f32; LANES]],
 }
 
@@ -150,8 +155,8 @@ impl Kernel for Combine<'_> {
             for i in 0..ACCUMULATORS {
                 totals[i] = simd.load(&gradients[i]);
             }
-            for level in self.carries.iter() {
-                let earlier = &self.waiting[level].vectors()[group * ACCUMULATORS..];
+            for earlier in self.earlier.iter().rev() {
+                let earlier = &earlier.vectors()[group * ACCUMULATORS..];
                 if let Some(earlier) = earlier.first_chunk::<ACCUMULATORS>() {
                     for i in 0..ACCUMULATORS {
                         totals[i] = simd.add(simd.load(&earlier[i]), totals[i]);
@@ -172,28 +177,52 @@ impl Kernel for Combine<'_> {
 mod tests {
     use alloc::string::String;
     use alloc::vec;
-    use alloc::vec::Vec;
     use std::format;
+
+    use proptest::prelude::*;
 
     use super::*;
 
-    /// The sum as the tree forms it, written out with brackets; `b` is a block.
-    fn written_out(blocks: Blocks) -> String {
-        let mut waiting = vec![String::new(); blocks.levels()];
-        for block in 0..blocks.count() {
-            let own = format!("{block}");
-            let sum = blocks.carries(block).iter().fold(own, |sum, level| {
-                format!("({}+{sum})", core::mem::take(&mut waiting[level]))
-            });
-            if blocks.is_last(block) {
-                assert!(waiting.iter().all(String::is_empty), "nothing is left over");
-                return sum;
+    /// Sums with brackets written out, where a number is a block.
+    struct Written {
+        sums: PartialSums,
+        texts: Vec<String>,
+    }
+
+    impl Written {
+        fn of(blocks: Blocks) -> Self {
+            let mut sums = PartialSums::new();
+            sums.start(blocks);
+            Self {
+                sums,
+                texts: vec![],
             }
-            let level = &mut waiting[blocks.level(block)];
-            assert!(level.is_empty(), "nothing is overwritten");
-            *level = sum;
         }
-        unreachable!("there is a last block");
+
+        fn add(&mut self, blocks: Range<usize>, text: String) {
+            let met = self.texts.drain(self.sums.met_by(&blocks));
+            let text = met
+                .rev()
+                .fold(text, |sum, earlier| format!("({earlier}+{sum})"));
+            self.texts.push(text);
+            self.sums.add(PartialSum { blocks, loss: 0.0 });
+            assert_eq!(self.sums.waiting().len(), self.texts.len());
+        }
+
+        /// What is left of a range of blocks.
+        fn range(blocks: Blocks, range: Range<usize>) -> Self {
+            let mut written = Self::of(blocks);
+            for block in range {
+                written.add(block..block + 1, format!("{block}"));
+            }
+            written
+        }
+
+        fn whole(blocks: Blocks) -> String {
+            let mut written = Self::range(blocks, 0..blocks.count());
+            assert_eq!(written.texts.len(), 1);
+            written.texts.remove(0)
+        }
     }
 
     #[test]
@@ -208,9 +237,11 @@ mod tests {
             (448, "(((0+1)+(2+3))+((4+5)+6))"),
         ];
         for (examples, sum) in expected {
-            let written = written_out(Blocks::of(examples));
-            // The last sums meet lowest level first: ((0…3) + ((4+5) + 6)).
-            assert_eq!(written, sum, "{examples} examples");
+            assert_eq!(
+                Written::whole(Blocks::of(examples)),
+                sum,
+                "{examples} examples"
+            );
         }
     }
 
@@ -219,8 +250,8 @@ mod tests {
         for count in 1..=200 {
             let blocks = Blocks::of(count * BLOCK - 5);
             assert_eq!(blocks.count(), count);
-            let written = written_out(blocks);
-            let mut depth = 0_usize;
+            let written = Written::whole(blocks);
+            let mut depth = 0_u32;
             let mut deepest = 0;
             for character in written.chars() {
                 match character {
@@ -229,12 +260,39 @@ mod tests {
                     _ => deepest = deepest.max(depth),
                 }
             }
-            assert!(deepest <= blocks.levels(), "{count}: {written}");
+            assert!(
+                deepest <= count.next_power_of_two().trailing_zeros(),
+                "{count}: {written}"
+            );
             let numbers: Vec<usize> = written
                 .split(|character: char| !character.is_ascii_digit())
                 .filter_map(|number| number.parse().ok())
                 .collect();
             assert_eq!(numbers, Vec::from_iter(0..count));
+        }
+    }
+
+    proptest! {
+        /// Whoever computes which blocks: the sums that each is left with come to the same brackets, and are few.
+        #[test]
+        fn ranges_of_blocks_add_up_to_the_same_sum(
+            count in 1_usize..300,
+            cuts in prop::collection::vec(0_usize..300, 0..8),
+        ) {
+            let blocks = Blocks::of(count * BLOCK);
+            let mut bounds = vec![0, count];
+            bounds.extend(cuts.into_iter().filter(|&cut| cut < count));
+            bounds.sort_unstable();
+
+            let mut whole = Written::of(blocks);
+            for bounds in bounds.windows(2) {
+                let range = Written::range(blocks, bounds[0]..bounds[1]);
+                prop_assert!(range.texts.len() <= 2 * (1 + count.ilog2() as usize));
+                for (sum, text) in range.sums.waiting().iter().zip(range.texts) {
+                    whole.add(sum.blocks.clone(), text);
+                }
+            }
+            prop_assert_eq!(whole.texts, [Written::whole(blocks)]);
         }
     }
 

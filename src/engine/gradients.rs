@@ -1,0 +1,182 @@
+//! The gradients of a batch, computed block by block and added in the order of their tree.
+
+use alloc::vec;
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use super::dispatch::run;
+use crate::kernels::block_step::{Backward, BlockStep};
+use crate::kernels::buffer::Buffer;
+use crate::kernels::chunk::Workspace;
+use crate::kernels::finite::Sum;
+use crate::kernels::gradient_use::GradientUse;
+use crate::kernels::pairwise::{Blocks, Combine, PartialSum, PartialSums};
+use crate::model::{Batch, Model, ModelSpec};
+use crate::simd::{Backend, LANES};
+
+/// A batch to differentiate: all that whoever computes some of its blocks has in common.
+#[derive(Clone, Copy)]
+pub(super) struct Task<'a> {
+    pub(super) backend: Backend,
+    pub(super) parameters: &'a [[f32; LANES]],
+    /// Checked against the model.
+    pub(super) batch: Batch<'a>,
+    /// What the gradients of the whole batch are used for.
+    pub(super) gradient_use: GradientUse,
+}
+
+/// Gradients as partial sums over the blocks of a batch; in the end one sum, over all.
+#[derive(Clone, Debug)]
+pub(super) struct Gradients {
+    pub(super) sums: PartialSums,
+    /// A slot for each of the sums, and one for the next block; as many as the longest batch so far has needed.
+    pub(super) slots: Vec<Buffer>,
+}
+
+impl Gradients {
+    pub(super) fn new(spec: ModelSpec) -> Self {
+        Self {
+            sums: PartialSums::new(),
+            slots: vec![Buffer::zeroed(spec.parameter_vectors())],
+        }
+    }
+
+    /// What was stored for the whole batch.
+    pub(super) fn whole(&self) -> &Buffer {
+        &self.slots[0]
+    }
+
+    /// As [`whole`](Self::whole), for writing.
+    pub(super) fn whole_mut(&mut self) -> &mut Buffer {
+        &mut self.slots[0]
+    }
+
+    /// The sum of the losses of the blocks, in the order of the tree.
+    pub(super) fn loss(&self) -> f64 {
+        self.sums.waiting().iter().map(|sum| sum.loss).sum()
+    }
+
+    /// Forgets all blocks, for those of a batch of so many examples.
+    pub(super) fn start(&mut self, examples: usize) {
+        self.sums.start(Blocks::of(examples));
+    }
+
+    /// The losses of some blocks of a batch of an `M`, added to those of the blocks before; no gradients.
+    pub(super) fn add_losses<M: Model>(
+        &mut self,
+        task: Task<'_>,
+        blocks: Range<usize>,
+        workspace: &mut Workspace,
+    ) {
+        for block in blocks {
+            let step = task.block::<M>(block, 1.0, None, workspace);
+            let loss = run::<M, _>(task.backend, step);
+            let blocks = block..block + 1;
+            self.sums.add(PartialSum { blocks, loss });
+        }
+    }
+
+    /// The partial gradients of some blocks of a batch of an `M`, added to those of the blocks before.
+    ///
+    /// With the last block of the batch it returns the sum of all numbers that were stored, if they were not just gradients.
+    pub(super) fn add_blocks<M: Model>(
+        &mut self,
+        task: Task<'_>,
+        blocks: Range<usize>,
+        workspace: &mut Workspace,
+    ) -> f32 {
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a batch of 2²⁴ examples may round"
+        )]
+        let scale = 1.0 / task.batch.len as f32;
+        let mut stored = 0.0;
+        for block in blocks {
+            let blocks = block..block + 1;
+            let met = self.sums.met_by(&blocks);
+            self.provide_slot();
+            let (waiting, free) = self.slots.split_at_mut(met.end);
+            let (gradient_use, operands) = match waiting[met.clone()].last() {
+                Some(nearest) => (GradientUse::AddTo { factor: 1.0 }, nearest.vectors()),
+                None if task.blocks().count() == 1 => (task.gradient_use, task.parameters),
+                None => (GradientUse::Store, task.parameters),
+            };
+            let backward = Backward {
+                gradients: free[0].vectors_mut(),
+                gradient_use,
+                operands,
+            };
+            let step = task.block::<M>(block, scale, Some(backward), workspace);
+            let loss = run::<M, _>(task.backend, step);
+            let is_added = usize::from(!met.is_empty());
+            stored = self.combine(task, PartialSum { blocks, loss }, is_added);
+        }
+        stored
+    }
+
+    /// Makes a slot for the next partial sum, if none is free.
+    pub(super) fn provide_slot(&mut self) {
+        if self.slots.len() == self.sums.waiting().len() {
+            let vectors = self.whole().vectors().len();
+            self.slots.push(Buffer::zeroed(vectors));
+        }
+    }
+
+    /// Adds the partial sum in the free slot to those that it meets, but for `added` of them, to which it was added before.
+    pub(super) fn combine(&mut self, task: Task<'_>, sum: PartialSum, added: usize) -> f32 {
+        let met = self.sums.add(sum);
+        let is_whole = self.sums.is_whole();
+        let (waiting, free) = self.slots.split_at_mut(met.end);
+        let earlier = &waiting[met.start..met.end - added];
+        let gradients = free[0].vectors_mut();
+        let stored = if met.is_empty() {
+            match task.gradient_use {
+                // A pass of its own: as a part of the step it makes that 1 % slower.
+                GradientUse::AddTo { .. } if is_whole => task.backend.run(Sum(gradients)),
+                _ => 0.0,
+            }
+        } else if is_whole || !earlier.is_empty() {
+            let gradient_use = if is_whole {
+                task.gradient_use
+            } else {
+                GradientUse::Store
+            };
+            task.backend.run(Combine {
+                earlier,
+                gradient_use,
+                parameters: task.parameters,
+                gradients,
+            })
+        } else {
+            0.0
+        };
+        self.slots.swap(met.start, met.end);
+        stored
+    }
+}
+
+impl<'a> Task<'a> {
+    fn blocks(self) -> Blocks {
+        Blocks::of(self.batch.len)
+    }
+
+    fn block<'b, M: Model>(
+        self,
+        block: usize,
+        scale: f32,
+        backward: Option<Backward<'b>>,
+        workspace: &'b mut Workspace,
+    ) -> BlockStep<'b>
+    where
+        'a: 'b,
+    {
+        let examples = self.blocks().examples(block);
+        BlockStep {
+            parameters: self.parameters,
+            block: self.batch.slice(M::SPEC, examples),
+            scale,
+            backward,
+            workspace,
+        }
+    }
+}
