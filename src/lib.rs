@@ -27,7 +27,7 @@
 //!
 //! | | |
 //! |---|---|
-//! | models | [`Mlp`] of [`Tokens`] or [`Dense`]; one to eight hidden layers of [`Tanh`] or [`Relu`]; [`Softmax`], [`Regression`] or [`Binary`]; a regression's loss is [`SquaredError`] or [`Huber`] |
+//! | models | [`Mlp`] of [`Tokens`] or [`Dense`]; one to eight hidden layers of [`Tanh`], [`Relu`], [`LeakyRelu`], [`ClippedRelu`], [`Sigmoid`], [`Silu`], [`Gelu`] or [`Softplus`]; [`Softmax`], [`Regression`] or [`Binary`]; a regression's loss is [`SquaredError`] or [`Huber`] |
 //! | training | [`Trainer::step`] and [`Trainer::step_batch`] on batches, [`Trainer::step_one`] on one example; [`Sgd`], [`Momentum`], [`AdamW`]; clipping |
 //! | whole runs | [`Trainer::fit`], [`schedule`], [`EarlyStopping`]; [`TrainingState`] to go on later |
 //! | prediction | [`Predictor`], [`sample`] |
@@ -149,8 +149,9 @@ pub use checking::{gradcheck, reference};
 pub use data::{Corpus, Dataset, Minibatch, Split, Vocabulary};
 pub use error::Error;
 pub use model::{
-    Binary, Dense, ExampleOf, Huber, Mlp, Model, NameModel, PredictionOf, Regression, Relu,
-    Softmax, SquaredError, Tanh, TargetOf, Tokens,
+    Binary, ClippedRelu, Dense, ExampleOf, Gelu, Huber, LeakyRelu, Mlp, Model, NameModel,
+    PredictionOf, Regression, Relu, Sigmoid, Silu, Softmax, Softplus, SquaredError, Tanh, TargetOf,
+    Tokens,
 };
 pub use prediction::{Predictor, sample};
 pub use rand_xoshiro::Xoshiro256PlusPlus;

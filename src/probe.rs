@@ -9,7 +9,7 @@ use core::mem::take;
 
 use crate::kernels::buffer::Buffer;
 use crate::kernels::chunk::{
-    CHUNK, PANEL, VECTORS, Workspace, activation_vectors, pairs, pairs_mut,
+    CHUNK, PANEL, VECTORS, Workspace, activation_vectors, pairs, pairs_mut, slope_vectors,
 };
 use crate::kernels::contract::Out;
 use crate::kernels::dense::{Forward, InputGradient, WeightGradient};
@@ -199,6 +199,7 @@ impl<M: Model> Kernel for Run<'_, M> {
                 layers_before: layer,
                 parameters,
                 gradients,
+                slopes: &[],
                 activations,
                 columns,
             };
@@ -260,6 +261,8 @@ struct ProductOf<'a, S> {
     layers_before: usize,
     parameters: &'a [[f32; LANES]],
     gradients: &'a mut [[f32; LANES]],
+    /// Of the activation before the next layer, if they are stored.
+    slopes: &'a [[f32; LANES]],
     activations: &'a mut [[f32; LANES]],
     columns: &'a mut [Pair],
 }
@@ -271,6 +274,8 @@ impl<S: Simd> Pass for ProductOf<'_, S> {
         let (parameters, later) = self.parameters.split_at(spec.vectors());
         let (inputs, outputs) =
             take(&mut self.activations).split_at_mut(activation_vectors(spec.inputs));
+        let (slopes, outputs) =
+            outputs.split_at_mut(slope_vectors(spec.outputs, spec.stores_slope()));
         if self.layers_before == 0 {
             match self.product {
                 Product::Forward => self.simd.call(Forward {
@@ -278,6 +283,7 @@ impl<S: Simd> Pass for ProductOf<'_, S> {
                     vectors: VECTORS,
                     parameters,
                     inputs: pairs(inputs),
+                    slopes,
                     outputs,
                 }),
                 Product::WeightGradient => {
@@ -302,12 +308,14 @@ impl<S: Simd> Pass for ProductOf<'_, S> {
                     vectors: VECTORS,
                     parameters,
                     d_outputs: pairs(outputs),
+                    slopes: self.slopes,
                     inputs,
                 }),
             }
         }
         self.layers_before = self.layers_before.wrapping_sub(1);
         self.parameters = later;
+        self.slopes = slopes;
         self.activations = outputs;
     }
 }

@@ -12,9 +12,10 @@ use std::{env, io, thread};
 
 use fused_mlp::model::HiddenLayers;
 use fused_mlp::{
-    AdamW, Backend, Binary, Corpus, Dataset, Dense, Error, Huber, Minibatch, Mlp, Model, Momentum,
-    NameModel, Optimizer, Predictor, Regression, Relu, SeedableRng, Sgd, Softmax, Tanh, Tokens,
-    Trainer, Vocabulary, Xoshiro256PlusPlus, math,
+    AdamW, Backend, Binary, ClippedRelu, Corpus, Dataset, Dense, Error, Gelu, Huber, LeakyRelu,
+    Minibatch, Mlp, Model, Momentum, NameModel, Optimizer, Predictor, Regression, Relu,
+    SeedableRng, Sgd, Sigmoid, Silu, Softmax, Softplus, Tanh, Tokens, Trainer, Vocabulary,
+    Xoshiro256PlusPlus, math,
 };
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};

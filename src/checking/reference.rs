@@ -9,10 +9,12 @@ use alloc::vec::Vec;
 
 use nalgebra::{DMatrix, DVector};
 
+use super::activations::activate;
+use super::bounded::Bounded;
 use crate::error::Error;
 use crate::model::{
-    ActivationKind, Batch, ExampleOf, HeadKind, InputSpec, Inputs, LayerInput, Model, ModelSpec,
-    Role, TargetOf, Targets, Tensor, checked_batch,
+    Batch, ExampleOf, HeadKind, InputSpec, Inputs, LayerInput, Model, ModelSpec, Role, TargetOf,
+    Targets, Tensor, checked_batch,
 };
 
 /// A model in `f64`.
@@ -44,13 +46,6 @@ pub struct TensorGradient {
     /// precision may have. With p − y counted as p + y, 1 − h² as 1 + h², and h and the error of a number with the terms of
     /// their own sums, it covers the cancellation in those too.
     pub magnitudes: DMatrix<f64>,
-}
-
-/// A value and the sum of the absolute values that it came from.
-#[derive(Clone, Copy)]
-struct Bounded {
-    value: f64,
-    magnitude: f64,
 }
 
 impl<M: Model> Reference<M> {
@@ -158,9 +153,9 @@ impl<M: Model> Reference<M> {
                 terms.fold(Bounded::exact(0.0), Bounded::plus)
             });
             d = match layer.input {
-                LayerInput::Hidden(activation) => d_inputs
-                    .zip(inputs)
-                    .map(|(d_h, h)| d_h.times(slope(activation, h.value)))
+                LayerInput::Hidden(_) => d_inputs
+                    .zip(&forward.slopes[index - 1])
+                    .map(|(d_h, &slope)| d_h.times(slope))
                     .collect(),
                 LayerInput::Embeddings | LayerInput::Features => d_inputs.collect(),
             };
@@ -187,7 +182,7 @@ impl<M: Model> Reference<M> {
                 self.tensor(0, Role::Embedding)[(token, d)]
             }),
         });
-        let mut activations: Vec<Vec<Bounded>> = Vec::new();
+        let (mut activations, mut slopes) = (Vec::new(), Vec::new());
         let mut next: Vec<Bounded> = x.iter().map(|&x| Bounded::exact(x)).collect();
         for (index, layer) in spec.layers().enumerate() {
             let weights = self.tensor(index, Role::Weights);
@@ -198,7 +193,11 @@ impl<M: Model> Reference<M> {
                 terms.fold(Bounded::exact(bias[n]), Bounded::plus)
             });
             let outputs = match layer.activation {
-                Some(activation) => sums.map(|z| activate(activation, z)).collect(),
+                Some(activation) => {
+                    let (outputs, of_layer) = sums.map(|z| activate(activation, z)).unzip();
+                    slopes.push(of_layer);
+                    outputs
+                }
                 None => sums.collect(),
             };
             activations.push(next);
@@ -223,32 +222,9 @@ impl<M: Model> Reference<M> {
         };
         Forward {
             activations,
+            slopes,
             d_outputs,
             loss,
-        }
-    }
-}
-
-impl Bounded {
-    /// A number that is no result of a sum.
-    fn exact(value: f64) -> Self {
-        Self {
-            value,
-            magnitude: value.abs(),
-        }
-    }
-
-    fn plus(self, other: Self) -> Self {
-        Self {
-            value: self.value + other.value,
-            magnitude: self.magnitude + other.magnitude,
-        }
-    }
-
-    fn times(self, other: Self) -> Self {
-        Self {
-            value: self.value * other.value,
-            magnitude: self.magnitude * other.magnitude,
         }
     }
 }
@@ -271,6 +247,8 @@ fn gradient_mut(gradients: &mut [TensorGradient], layer: usize, role: Role) -> &
 struct Forward {
     /// The inputs of each layer: x, then the neurons of each hidden layer.
     activations: Vec<Vec<Bounded>>,
+    /// The derivative of the activation of each hidden layer.
+    slopes: Vec<Vec<Bounded>>,
     /// Derivative of the example's own loss with respect to the outputs.
     d_outputs: Vec<Bounded>,
     loss: f64,
@@ -283,38 +261,6 @@ fn looked_up(spec: ModelSpec, inputs: Inputs<'_>, b: usize, i: usize) -> Option<
             Some((usize::from(tokens[b * context + i / embed]), i % embed))
         }
         _ => None,
-    }
-}
-
-/// The activation. Its magnitude counts what rounding of the terms of z does to it: little where it saturates, and more
-/// than its value where they cancel.
-fn activate(activation: ActivationKind, z: Bounded) -> Bounded {
-    let value = match activation {
-        ActivationKind::Tanh => libm::tanh(z.value),
-        ActivationKind::Relu => z.value.max(0.0),
-    };
-    let through_z = slope(activation, value).value * z.magnitude;
-    Bounded {
-        value,
-        magnitude: value.abs() + through_z,
-    }
-}
-
-/// Derivative of the activation, from its value.
-fn slope(activation: ActivationKind, h: f64) -> Bounded {
-    match activation {
-        ActivationKind::Tanh => Bounded {
-            value: 1.0 - h * h,
-            magnitude: 1.0 + h * h,
-        },
-        ActivationKind::Relu if h > 0.0 => Bounded {
-            value: 1.0,
-            magnitude: 1.0,
-        },
-        ActivationKind::Relu => Bounded {
-            value: 0.0,
-            magnitude: 0.0,
-        },
     }
 }
 

@@ -15,7 +15,7 @@ use core::marker::PhantomData;
 use core::mem::take;
 
 use super::chunk::{
-    CHUNK, CHUNKS, PANEL, VECTORS, Workspace, activation_vectors, pairs, pairs_mut,
+    CHUNK, CHUNKS, PANEL, VECTORS, Workspace, activation_vectors, pairs, pairs_mut, slope_vectors,
 };
 use super::contract::Out;
 use super::dense::{Forward, InputGradient, WeightGradient, product};
@@ -24,7 +24,7 @@ use super::gradient_use::GradientUse;
 use super::heads::loss;
 use super::shape::{Shape, Shaped, ShapedKernel, run_layer};
 use super::transpose::{add_sums, transpose};
-use crate::model::{Batch, Inputs, Layer, LayerInput, ModelSpec, Pass};
+use crate::model::{Batch, Inputs, Layer, LayerInput, LayerSpec, ModelSpec, Pass};
 use crate::simd::{Backend, Kernel, LANES, Pair, Simd};
 
 /// The sum of the losses of a block that was checked against the model, and with [`Backward`] the gradients of `scale` times
@@ -139,11 +139,14 @@ impl<S: Simd, N: Shape> Pass for ForwardPass<'_, '_, S, N> {
         let (parameters, later) = self.parameters.split_at(spec.vectors());
         let (inputs, outputs) =
             take(&mut self.activations).split_at_mut(activation_vectors(spec.inputs));
+        let (slopes, outputs) =
+            outputs.split_at_mut(slope_vectors(spec.outputs, spec.stores_slope()));
         let forward = Forward {
             layer,
             vectors: self.vectors,
             parameters,
             inputs: pairs(inputs),
+            slopes,
             outputs: &mut outputs[..activation_vectors(spec.outputs)],
         };
         if const { N::INLINES_LAYERS } {
@@ -242,14 +245,10 @@ impl<S: Simd, N: Shape> Pass for BackwardPass<'_, S, N> {
         let (earlier, parameters) = split_last(self.parameters, spec.vectors());
         let (earlier_operands, operands) = split_last(self.operands, spec.vectors());
         let (d_earlier, gradients) = split_last_mut(take(&mut self.gradients), spec.vectors());
-        let (inputs, outputs) = (
-            activation_vectors(spec.inputs),
-            activation_vectors(spec.outputs),
-        );
-        let (first, d_first) = split_last_mut(take(&mut self.first), outputs);
-        let (second, d_second) = split_last_mut(take(&mut self.second), outputs);
-        let (_, first_inputs) = split_last_mut(&mut *first, inputs);
-        let (_, second_inputs) = split_last_mut(&mut *second, inputs);
+        let (first, d_first) = split_outputs(spec, take(&mut self.first));
+        let (second, d_second) = split_outputs(spec, take(&mut self.second));
+        let (first_slopes, first_inputs) = split_inputs(spec, &mut *first);
+        let (second_slopes, second_inputs) = split_inputs(spec, &mut *second);
         let backward = LayerBackward {
             layer,
             examples: self.examples,
@@ -257,6 +256,7 @@ impl<S: Simd, N: Shape> Pass for BackwardPass<'_, S, N> {
             parameters,
             operands,
             gradients,
+            slopes: [first_slopes, second_slopes],
             inputs: [first_inputs, second_inputs],
             d_outputs: [pairs(d_first), pairs(d_second)],
             columns: self.columns,
@@ -268,6 +268,28 @@ impl<S: Simd, N: Shape> Pass for BackwardPass<'_, S, N> {
         self.first = first;
         self.second = second;
     }
+}
+
+/// Of activations up to a layer's outputs: those up to its inputs, and the gradient of its outputs.
+#[inline(always)]
+fn split_outputs(
+    layer: LayerSpec,
+    activations: &mut [[f32; LANES]],
+) -> (&mut [[f32; LANES]], &[[f32; LANES]]) {
+    let (earlier, d_outputs) = split_last_mut(activations, activation_vectors(layer.outputs));
+    let slopes = slope_vectors(layer.outputs, layer.stores_slope());
+    (split_last_mut(earlier, slopes).0, d_outputs)
+}
+
+/// Of activations up to a layer's inputs: the slopes of these, if they are stored, and the inputs.
+#[inline(always)]
+fn split_inputs(
+    layer: LayerSpec,
+    activations: &mut [[f32; LANES]],
+) -> (&[[f32; LANES]], &mut [[f32; LANES]]) {
+    let (earlier, inputs) = split_last_mut(activations, activation_vectors(layer.inputs));
+    let slopes = slope_vectors(layer.inputs, layer.input.stores_slope());
+    (split_last(earlier, slopes).1, inputs)
 }
 
 /// All but the last `count`, and these.
@@ -303,6 +325,8 @@ struct LayerBackward<'a, L> {
     /// Laid out as the parameters, like the gradients.
     operands: &'a [[f32; LANES]],
     gradients: &'a mut [[f32; LANES]],
+    /// The slopes of the inputs' activation, chunk by chunk, if they are stored.
+    slopes: [&'a [[f32; LANES]]; CHUNKS],
     /// The layer's inputs a, chunk by chunk, replaced by the gradient d_a unless they are features.
     inputs: [&'a mut [[f32; LANES]]; CHUNKS],
     d_outputs: [&'a [Pair]; CHUNKS],
@@ -321,6 +345,7 @@ impl<L: Layer> Kernel for LayerBackward<'_, L> {
             parameters,
             operands,
             gradients,
+            slopes,
             inputs,
             d_outputs,
             columns,
@@ -362,6 +387,7 @@ impl<L: Layer> Kernel for LayerBackward<'_, L> {
                     vectors: vectors_of(chunk),
                     parameters,
                     d_outputs: d_outputs[chunk],
+                    slopes: slopes[chunk],
                     inputs: &mut *inputs[chunk],
                 };
                 product::<S, L, _>(simd, input_gradient);

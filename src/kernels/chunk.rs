@@ -21,6 +21,15 @@ pub(crate) const fn activation_vectors(width: usize) -> usize {
     width.next_multiple_of(LANES) * VECTORS
 }
 
+/// Vectors of the slopes of the activation in one layer, if they are stored.
+pub(crate) const fn slope_vectors(width: usize, are_stored: bool) -> usize {
+    if are_stored {
+        activation_vectors(width)
+    } else {
+        0
+    }
+}
+
 /// Rows of two vectors.
 #[inline(always)]
 pub(crate) fn pairs(vectors: &[[f32; LANES]]) -> &[Pair] {
@@ -37,8 +46,8 @@ pub(crate) fn pairs_mut(vectors: &mut [[f32; LANES]]) -> &mut [Pair] {
 #[derive(Clone, Debug)]
 pub(crate) struct Workspace {
     /// Of each chunk the input, the neurons of each hidden layer, and the outputs, one after another, each `[feature][example]` in
-    /// [`activation_vectors`]. On the way back each is replaced by the gradient with respect to it. [The same, `[feature]`,
-    /// without the outputs and without gradients.]
+    /// [`activation_vectors`]; before the neurons the slopes of their activation, if they are stored, in as many. On the way back
+    /// each is replaced by the gradient with respect to it. [The same, `[feature]`, without the outputs and without gradients.]
     pub(crate) activations: [Buffer; CHUNKS],
     /// `[example][feature]`: the inputs or their gradient in panels, or a panel of the gradient of a layer's outputs
     /// [the gradient of the inputs].
@@ -50,7 +59,9 @@ pub(crate) struct Workspace {
 impl Workspace {
     pub(crate) fn new(spec: ModelSpec) -> Self {
         let inputs = spec.input.width();
-        let of_layers = spec.layers().map(|layer| activation_vectors(layer.outputs));
+        let of_layers = spec.layers().map(|layer| {
+            slope_vectors(layer.outputs, layer.stores_slope()) + activation_vectors(layer.outputs)
+        });
         let activations = activation_vectors(inputs) + of_layers.sum::<usize>();
         Self {
             activations: [Buffer::zeroed(activations), Buffer::zeroed(activations)],

@@ -12,7 +12,7 @@ use super::chunk::{CHUNKS, VECTORS};
 use super::contract::{ByColumn, ByExample, ByRow, Epilogue, Out, contract};
 use super::gradient_use::GradientUse;
 use super::shape::{FanIn, FanOut};
-use crate::model::{ActivationKind, Layer, LayerInput};
+use crate::model::{Activation, Layer, LayerInput};
 use crate::simd::{Kernel, LANES, Pair, Simd};
 
 /// Runs a product inlined; but as a function of its own in the form for all shapes of a debug build, whose checks would
@@ -34,6 +34,8 @@ pub(crate) struct Forward<'a, L> {
     /// The layer's weights, then its bias.
     pub(crate) parameters: &'a [[f32; LANES]],
     pub(crate) inputs: &'a [Pair],
+    /// The slopes of the activation, if they are stored.
+    pub(crate) slopes: &'a mut [[f32; LANES]],
     pub(crate) outputs: &'a mut [[f32; LANES]],
 }
 
@@ -48,6 +50,12 @@ impl<L: Layer> Kernel for Forward<'_, L> {
             .parameters
             .as_flattened()
             .split_at(layer.inputs * stride);
+        let stores_slope = layer.stores_slope();
+        let (sums, activation) = if stores_slope {
+            (&mut *self.slopes, None)
+        } else {
+            (&mut *self.outputs, layer.activation)
+        };
         contract(
             simd,
             FanOut(self.layer),
@@ -57,25 +65,35 @@ impl<L: Layer> Kernel for Forward<'_, L> {
             },
             &self.inputs[..layer.inputs],
             Out {
-                vectors: self.outputs,
+                vectors: sums,
                 stride: VECTORS,
                 cols: self.vectors,
             },
-            Activated {
-                bias,
-                activation: layer.activation,
-            },
+            Activated { bias, activation },
         );
+        if let Some(activation) = layer.activation
+            && stores_slope
+        {
+            let count = layer.outputs * VECTORS;
+            let sums = self.slopes[..count].iter_mut();
+            for (z, h) in sums.zip(&mut self.outputs[..count]) {
+                let (value, slope) = activate(simd, activation, simd.load(z));
+                simd.store(value, h);
+                simd.store(slope, z);
+            }
+        }
     }
 }
 
 /// Replaces the inputs by the gradient with respect to what they came from: `(W·d_outputs) ∘ activation'` for neurons, with
-/// the activation read from `inputs` itself, and `W·d_outputs` for embeddings and features.
+/// the derivative from `inputs` itself or from their slopes, and `W·d_outputs` for embeddings and features.
 pub(crate) struct InputGradient<'a, L> {
     pub(crate) layer: L,
     pub(crate) vectors: usize,
     pub(crate) parameters: &'a [[f32; LANES]],
     pub(crate) d_outputs: &'a [Pair],
+    /// The slopes of the inputs' activation, if they are stored.
+    pub(crate) slopes: &'a [[f32; LANES]],
     pub(crate) inputs: &'a mut [[f32; LANES]],
 }
 
@@ -103,6 +121,7 @@ impl<L: Layer> Kernel for InputGradient<'_, L> {
                     LayerInput::Hidden(activation) => Some(activation),
                     LayerInput::Embeddings | LayerInput::Features => None,
                 },
+                slopes: self.slopes,
             },
         );
     }
@@ -168,7 +187,7 @@ impl Epilogue for Used<'_> {
 #[derive(Clone, Copy)]
 struct Activated<'a> {
     bias: &'a [f32],
-    activation: Option<ActivationKind>,
+    activation: Option<Activation>,
 }
 
 impl Epilogue for Activated<'_> {
@@ -180,29 +199,38 @@ impl Epilogue for Activated<'_> {
     #[inline(always)]
     fn finish<S: Simd>(self, simd: S, _vector: usize, sum: S::Vector, out: &mut [f32; LANES]) {
         let result = match self.activation {
-            Some(activation) => activate(simd, activation, sum),
+            Some(activation) => activate(simd, activation, sum).0,
             None => sum,
         };
         simd.store(result, out);
     }
 }
 
-/// `out = Σ · activation'`, the derivative taken from the h that `out` held; or `out = Σ`.
+/// `out = Σ · activation'`, the derivative taken from the h that `out` held, or from the slopes; or `out = Σ`.
 #[derive(Clone, Copy)]
-struct Differentiated {
-    activation: Option<ActivationKind>,
+struct Differentiated<'a> {
+    activation: Option<Activation>,
+    /// As `out`, if they are stored.
+    slopes: &'a [[f32; LANES]],
 }
 
-impl Epilogue for Differentiated {
+impl Epilogue for Differentiated<'_> {
     #[inline(always)]
     fn init<S: Simd>(self, simd: S, _row: usize) -> S::Vector {
         simd.splat(0.0)
     }
 
     #[inline(always)]
-    fn finish<S: Simd>(self, simd: S, _vector: usize, sum: S::Vector, out: &mut [f32; LANES]) {
+    fn finish<S: Simd>(self, simd: S, vector: usize, sum: S::Vector, out: &mut [f32; LANES]) {
         let result = match self.activation {
-            Some(activation) => differentiate(simd, activation, simd.load(out), sum),
+            Some(activation) => {
+                let kept = if activation.stores_slope() {
+                    &self.slopes[vector]
+                } else {
+                    &*out
+                };
+                differentiate(simd, activation, simd.load(kept), sum)
+            }
             None => sum,
         };
         simd.store(result, out);

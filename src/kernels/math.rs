@@ -1,4 +1,4 @@
-//! tanh, exp and ln on sixteen lanes: polynomials of this crate's own, the same operations on every processor.
+//! tanh, exp, ln and what activations need of them, on sixteen lanes: polynomials of this crate's own, the same operations on every processor.
 //!
 //! The coefficients are minimax polynomials with `f32` coefficients found by Sollya's `fpminimax`; the command stands at
 //! each table. The largest errors stand in [`math`](crate::math), and `tests/math` holds the functions to them.
@@ -7,7 +7,11 @@ use crate::simd::{ROUND_TO_INTEGER, Simd};
 
 /// c₀ + c₁·x + c₂·x² + …, by Horner's rule.
 #[inline(always)]
-fn polynomial<S: Simd, const N: usize>(simd: S, coefficients: [f32; N], x: S::Vector) -> S::Vector {
+pub(super) fn polynomial<S: Simd, const N: usize>(
+    simd: S,
+    coefficients: [f32; N],
+    x: S::Vector,
+) -> S::Vector {
     let mut sum = simd.splat(coefficients[N - 1]);
     for i in (0..N - 1).rev() {
         sum = simd.mul_add(sum, x, simd.splat(coefficients[i]));
@@ -103,11 +107,45 @@ pub(crate) fn exp<S: Simd>(simd: S, x: S::Vector) -> S::Vector {
     let r = simd.neg_mul_add(n, simd.splat(LN_2_HIGH), x);
     let r = simd.neg_mul_add(n, simd.splat(LN_2_LOW), r);
     // 2ⁿ · (1 + u) with u = e^r − 1, rounded once at the end.
-    let rest = polynomial(simd, EXP_REST, r);
-    let u = simd.mul_add(simd.mul(r, r), rest, r);
-    let scale = simd.power_of_two(shifted);
-    let y = simd.mul_add(u, scale, scale);
+    let u = exp_minus_one(simd, r);
+    let power = simd.power_of_two(shifted);
+    let y = simd.mul_add(u, power, power);
     simd.select_lt(x, simd.splat(EXP_UNDERFLOW), simd.splat(0.0), y)
+}
+
+/// eʳ − 1 for |r| ≤ 0.38.
+#[inline(always)]
+fn exp_minus_one<S: Simd>(simd: S, r: S::Vector) -> S::Vector {
+    let rest = polynomial(simd, EXP_REST, r);
+    simd.mul_add(simd.mul(r, r), rest, r)
+}
+
+/// e^x = (1 + u) · power · scale with powers of two, each of which is a normal number.
+pub(super) struct Exp<V> {
+    pub(super) u: V,
+    pub(super) power: V,
+    /// 1 where e^x ≥ 2⁻⁹⁹. Multiplied last it lets a product with e^x that is subnormal keep all its bits until then.
+    pub(super) scale: V,
+}
+
+/// The least exponent of [`Exp::power`].
+const LEAST_EXPONENT: f32 = -100.0;
+
+/// e^(x + tail) for −150 ≤ x ≤ 0 and |tail| ≤ 0.03. NaN stays NaN in u.
+#[inline(always)]
+pub(super) fn exp_of_sum<S: Simd>(simd: S, x: S::Vector, tail: S::Vector) -> Exp<S::Vector> {
+    let (n, shifted) = round(simd, x, core::f32::consts::LOG2_E);
+    // What is small comes first, so that the sum is rounded once.
+    let small = simd.neg_mul_add(n, simd.splat(LN_2_LOW), tail);
+    let r = simd.add(simd.neg_mul_add(n, simd.splat(LN_2_HIGH), x), small);
+    let least = simd.splat(ROUND_TO_INTEGER + LEAST_EXPONENT);
+    let shifted_power = simd.max(least, shifted);
+    let rest = simd.sub(shifted, shifted_power);
+    Exp {
+        u: exp_minus_one(simd, r),
+        power: simd.power_of_two(shifted_power),
+        scale: simd.power_of_two(simd.add(rest, simd.splat(ROUND_TO_INTEGER))),
+    }
 }
 
 /// (ln(1 + f) − f) / f² on [√½ − 1, √2 − 1], error of ln 9.0e-9 relative:

@@ -2,7 +2,7 @@
 
 use core::fmt::Debug;
 
-use super::activation::{ActivationKind, for_every_activation};
+use super::activation::{Activation, for_every_activation};
 use super::head::Head;
 use super::input::Input;
 use super::layer::{Between, First, Last, Pass};
@@ -10,10 +10,10 @@ use super::parameters::{DenseLayer, Parameters};
 use super::sealed::Sealed;
 use super::spec::HiddenSpec;
 
-/// One hidden layer: [`Tanh`] or [`Relu`].
+/// One hidden layer: neurons with an [activation](super::Activation).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a hidden layer",
-    note = "a hidden layer is `Tanh<NEURONS>` or `Relu<NEURONS>`"
+    note = "a hidden layer is `Tanh<NEURONS>`, `Relu<NEURONS>`, or another activation with its width"
 )]
 pub trait HiddenLayer: Sealed + Debug + Clone + Copy + Send + Sync + 'static {
     #[doc(hidden)]
@@ -38,7 +38,7 @@ pub trait HiddenLayer: Sealed + Debug + Clone + Copy + Send + Sync + 'static {
 /// The hidden layers of a model: one [`HiddenLayer`], or a tuple of two to eight of them, first to last.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a hidden layer, nor a tuple of two to eight of them",
-    note = "the second parameter of `Mlp` is `Tanh<NEURONS>`, `Relu<NEURONS>`, or a tuple such as `(Tanh<64>, Relu<32>)`"
+    note = "the second parameter of `Mlp` is `Tanh<NEURONS>` or the like, or a tuple such as `(Tanh<64>, Relu<32>)`"
 )]
 pub trait HiddenLayers: Sealed + Debug + Clone + Copy + Send + Sync + 'static {
     /// The parameters between the input and the first hidden layer.
@@ -142,7 +142,9 @@ hidden_layers!(
 
 /// Declares the activations: types that carry the width of their layer.
 macro_rules! activations {
-    ($($(#[$doc:meta])* $Type:ident, $name:ident;)*) => {$(
+    ($($(#[$doc:meta])* $Type:ident, $name:ident, $max_ulp:literal, $kept:ident;)*) => {$(
+        /// `NEURONS` neurons with one activation.
+        ///
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub struct $Type<const NEURONS: usize>;
@@ -153,7 +155,7 @@ macro_rules! activations {
                 assert!(NEURONS > 0, "a hidden layer needs at least one neuron");
                 HiddenSpec {
                     width: NEURONS,
-                    activation: ActivationKind::$Type,
+                    activation: Activation::$Type,
                 }
             };
 

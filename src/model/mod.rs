@@ -36,15 +36,18 @@ mod sealed {
     tuples! { ; A; A B; A B C; A B C D; A B C D E; A B C D E F; A B C D E F G; A B C D E F G H; }
 }
 
+pub use activation::Activation;
 pub use batch::{Example, Target};
 pub use head::{Binary, Head, Huber, Regression, RegressionLoss, Softmax, SquaredError};
-pub use hidden::{HiddenLayer, HiddenLayers, Relu, Tanh};
+pub use hidden::{
+    ClippedRelu, Gelu, HiddenLayer, HiddenLayers, LeakyRelu, Relu, Sigmoid, Silu, Softplus, Tanh,
+};
 pub use input::{Dense, Input, Tokens};
 pub use mlp::{ExampleOf, Mlp, Model, NameModel, PredictionOf, TargetOf};
 pub use parameters::{DenseLayer, EmbeddingLayer, Parameters};
 pub use tensor::{Role, Tensor};
 
-pub(crate) use activation::{ActivationKind, for_every_activation};
+pub(crate) use activation::for_every_activation;
 pub(crate) use batch::{Batch, Inputs, Targets, batch, checked_batch, first_non_finite};
 pub(crate) use layer::{Layer, Pass};
 pub(crate) use spec::{

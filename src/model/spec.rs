@@ -2,7 +2,7 @@
 //!
 //! The types check shapes while a program is compiled; put together, they hand everything else a [`ModelSpec`].
 
-use super::activation::ActivationKind;
+use super::activation::Activation;
 use crate::simd::LANES;
 
 /// Padded parameters are a multiple of this many vectors, which an update takes together: independent accumulators for the
@@ -26,7 +26,7 @@ pub enum InputSpec {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HiddenSpec {
     pub(crate) width: usize,
-    pub(crate) activation: ActivationKind,
+    pub(crate) activation: Activation,
 }
 
 /// What the outputs mean, and the loss that follows from it.
@@ -69,7 +69,17 @@ pub(crate) enum LayerInput {
     /// Features of the data.
     Features,
     /// Neurons with this activation.
-    Hidden(ActivationKind),
+    Hidden(Activation),
+}
+
+impl LayerInput {
+    /// Whether the slope of their activation is stored.
+    pub(crate) const fn stores_slope(self) -> bool {
+        match self {
+            Self::Hidden(activation) => activation.stores_slope(),
+            Self::Embeddings | Self::Features => false,
+        }
+    }
 }
 
 /// A dense layer: `inputs × outputs` weights, and a bias for each output.
@@ -79,7 +89,7 @@ pub struct LayerSpec {
     pub(crate) outputs: usize,
     pub(crate) input: LayerInput,
     /// What is applied to the outputs; nothing in the last layer, whose outputs are the head's.
-    pub(crate) activation: Option<ActivationKind>,
+    pub(crate) activation: Option<Activation>,
 }
 
 impl InputSpec {
@@ -158,6 +168,14 @@ impl LayerSpec {
             outputs: head.outputs,
             input: LayerInput::Hidden(hidden.activation),
             activation: None,
+        }
+    }
+
+    /// Whether the slope of its activation is stored.
+    pub(crate) const fn stores_slope(self) -> bool {
+        match self.activation {
+            Some(activation) => activation.stores_slope(),
+            None => false,
         }
     }
 

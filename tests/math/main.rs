@@ -1,9 +1,10 @@
-//! tanh, exp and ln against an oracle: dense samples at every run, and all inputs by
-//! `cargo test --release --test math -- --ignored --nocapture`, about ten minutes of one core.
+//! tanh, exp, ln and the activations against an oracle: dense samples at every run, and all inputs by
+//! `cargo test --release --test math -- --ignored --nocapture`.
 //!
 //! The oracle is the crate `pxfm`: its `f64` functions give the true value, from which fractions of a unit in the last
 //! place follow; its `f32` functions are written apart from those, and both must agree wherever they are asked.
 
+mod activations;
 #[path = "../support/mod.rs"]
 mod support;
 mod sweep;
@@ -32,7 +33,7 @@ fn check(function: Function, inputs: Inputs) {
         let extra = if backend.is_fused() {
             0.0
         } else {
-            math::UNFUSED_EXTRA_ULP
+            function.unfused_extra_ulp
         };
         assert_eq!(findings.inputs, inputs.count());
         assert!(

@@ -20,6 +20,8 @@ pub(crate) struct Function {
     pub(crate) rounded: fn(f32) -> f32,
     /// Largest error in units in the last place of the true value.
     pub(crate) max_ulp: f64,
+    /// What the bound grows by on a backend without fused multiply-add.
+    pub(crate) unfused_extra_ulp: f64,
     /// Largest magnitude of a result.
     pub(crate) ceiling: f32,
     /// Whether results must be 0 where true values lie below 2⁻¹²⁶.
@@ -36,6 +38,7 @@ pub(crate) const TANH: Function = Function {
     truth: pxfm::f_tanh,
     rounded: pxfm::f_tanhf,
     max_ulp: math::TANH_MAX_ULP,
+    unfused_extra_ulp: math::UNFUSED_EXTRA_ULP,
     ceiling: 1.0,
     flushes: false,
     odd: true,
@@ -48,6 +51,7 @@ pub(crate) const EXP: Function = Function {
     truth: pxfm::f_exp,
     rounded: pxfm::f_expf,
     max_ulp: math::EXP_MAX_ULP,
+    unfused_extra_ulp: math::UNFUSED_EXTRA_ULP,
     ceiling: 1.0,
     flushes: true,
     odd: false,
@@ -60,6 +64,7 @@ pub(crate) const LN: Function = Function {
     truth: pxfm::f_log,
     rounded: pxfm::f_logf,
     max_ulp: math::LN_MAX_ULP,
+    unfused_extra_ulp: math::UNFUSED_EXTRA_ULP,
     ceiling: 11.090_355, // ln 2¹⁶, rounded up
     flushes: false,
     odd: false,
@@ -146,28 +151,40 @@ const BLOCK: u64 = 1 << 16;
 
 /// Compares `function` on `backend` with the oracle at every input, and all backends that promise its bits with it.
 pub(crate) fn sweep(function: Function, backend: Backend, inputs: Inputs) -> Findings {
+    // One more than the block, so that its last input is compared with its successor.
+    let found = in_blocks(inputs, 1, |xs| block(function, backend, xs));
+    let mut findings = Findings::NONE;
+    found.into_iter().for_each(|found| findings.merge(found));
+    findings
+}
+
+/// The largest of what `work` gives for blocks of the inputs.
+pub(crate) fn largest(inputs: Inputs, work: impl Fn(&[f32]) -> f64 + Sync) -> f64 {
+    in_blocks(inputs, 0, work).into_iter().fold(0.0, f64::max)
+}
+
+/// Hands all inputs to `work`, block by block, each with so many more that follow it, on all cores.
+fn in_blocks<T: Send>(inputs: Inputs, more: u64, work: impl Fn(&[f32]) -> T + Sync) -> Vec<T> {
     let next = AtomicU64::new(0);
-    let work = || {
-        let mut findings = Findings::NONE;
+    let worker = || {
+        let mut results = Vec::new();
         loop {
             let from = next.fetch_add(BLOCK, Ordering::Relaxed);
             if from >= inputs.count() {
-                return findings;
+                return results;
             }
-            // One more than the block, so that its last input is compared with its successor.
-            let xs: Vec<f32> = inputs.values(from, from + BLOCK + 1).collect();
-            findings.merge(block(function, backend, &xs));
+            let xs: Vec<f32> = inputs.values(from, from + BLOCK + more).collect();
+            results.push(work(&xs));
         }
     };
-    let mut findings = Findings::NONE;
     thread::scope(|scope| {
         let threads = thread::available_parallelism().map_or(1, usize::from);
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        for worker in workers {
-            findings.merge(worker.join().unwrap_or_else(|panic| resume_unwind(panic)));
-        }
-    });
-    findings
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(worker)).collect();
+        let results = workers
+            .into_iter()
+            .flat_map(|worker| worker.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        results.collect()
+    })
 }
 
 /// All of `xs` but one beyond a block, each compared with the truth and with its successor.

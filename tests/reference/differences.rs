@@ -2,7 +2,8 @@
 
 use fused_mlp::model::HiddenLayers;
 use fused_mlp::{
-    Binary, Dense, Huber, Mlp, Model, NameModel, Regression, Relu, Softmax, Tanh, Tokens, gradcheck,
+    Binary, ClippedRelu, Dense, Gelu, Huber, LeakyRelu, Mlp, Model, NameModel, Regression, Relu,
+    Sigmoid, Silu, Softmax, Softplus, Tanh, Tokens, gradcheck,
 };
 
 use crate::support::shapes::{Case, Numbers, RandomHead, RandomInput};
@@ -80,11 +81,17 @@ small! {
     numbers_relu_binary: Mlp<Dense<3>, Relu<4>, Binary>, off_the_kink;
     numbers_tanh_huber: Mlp<Dense<2>, Tanh<6>, Regression<2, Huber>>, normal;
     tokens_relu_huber: Mlp<Tokens<3, 2, 1>, Relu<5>, Regression<1, Huber>>, off_the_kink;
+    leaky_relu: Mlp<Dense<3>, LeakyRelu<6>, Softmax<3>>, off_the_kinks;
+    clipped_relu: Mlp<Tokens<4, 2, 2>, ClippedRelu<7>, Regression<2>>, off_the_kinks;
+    sigmoid: Mlp<Dense<3>, Sigmoid<6>, Regression<2>>, normal;
+    silu: Mlp<Tokens<4, 2, 2>, Silu<5>, Softmax<4>>, normal;
+    gelu: Mlp<Dense<4>, Gelu<6>, Binary>, normal;
+    softplus: Mlp<Dense<2>, Softplus<7>, Softmax<3>>, normal;
     two_layers: Mlp<Dense<3>, (Tanh<6>, Tanh<5>), Softmax<3>>, normal;
-    two_mixed_layers: Mlp<Tokens<4, 2, 2>, (Tanh<7>, Relu<6>), Softmax<4>>, off_the_kinks;
+    two_mixed_layers: Mlp<Tokens<4, 2, 2>, (Silu<7>, LeakyRelu<6>), Softmax<4>>, off_the_kinks;
     two_layers_of_relu: Mlp<Dense<2>, (Relu<9>, Relu<4>), Regression<2>>, off_the_kinks;
-    three_layers: Mlp<Tokens<3, 2, 1>, (Tanh<5>, Tanh<1>, Tanh<4>), Regression<2>>, normal;
-    three_mixed_layers: Mlp<Dense<3>, (Relu<6>, Tanh<5>, Relu<4>), Binary>, off_the_kinks;
+    three_layers: Mlp<Tokens<3, 2, 1>, (Sigmoid<5>, Softplus<1>, Gelu<4>), Regression<2>>, normal;
+    three_mixed_layers: Mlp<Dense<3>, (ClippedRelu<6>, Gelu<5>, Relu<4>), Binary>, off_the_kinks;
     eight_layers:
         Mlp<Tokens<3, 2, 2>, (Tanh<4>, Tanh<3>, Tanh<5>, Tanh<2>, Tanh<4>, Tanh<3>, Tanh<1>, Tanh<3>), Softmax<3>>, normal;
     eight_mixed_layers:

@@ -1,40 +1,41 @@
 //! The kernels on every backend against the reference: gradients and losses of batches, and of one example at a time.
 
-use fused_mlp::model::{HiddenLayers, Role};
+use fused_mlp::model::{Activation, HiddenLayers, Role};
 use fused_mlp::reference::Reference;
 use fused_mlp::{
-    Backend, Binary, Dataset, Dense, Huber, Mlp, Model, NameModel, Regression, Relu, Sgd, Softmax,
-    Tanh, Tokens, Trainer, gradcheck,
+    Backend, Binary, ClippedRelu, Dataset, Dense, Gelu, Huber, LeakyRelu, Mlp, Model, NameModel,
+    Regression, Relu, Sgd, Sigmoid, Silu, Softmax, Softplus, Tanh, Tokens, Trainer, gradcheck,
 };
 use proptest::prelude::*;
 
 use crate::support::shapes::{
-    Case, Numbers, RandomHead, RandomInput, for_every_shape, relu_layers,
+    Case, Numbers, RandomHead, RandomInput, activations, for_every_shape, kinks,
 };
 use crate::support::{config, flat, repetitions, ulp};
 
 pub(crate) const REGRESSIONS: &str = "tests/proptest-regressions/reference.txt";
 
-/// The least distance of a ReLU neuron's sum from its kink, as a share of the sum's terms: hundreds of times what rounding
+/// The least distance of a neuron's sum from a kink of its activation, as a share of the sum's terms: hundreds of times what rounding
 /// moves it.
 const KINK_MARGIN: f64 = 1e-4;
 
 /// Parameters and data of N(0, 1), the weights of all layers but the first divided by about the root of their fan-in.
 ///
 /// The division keeps logits within 87 of one another: beyond, the kernels' exp gives zero by its definition, where the
-/// reference has a tiny number. Where there are ReLU neurons, all are multiples of 2⁻⁶, so that the sums of the first layer are
-/// exact in `f32`, and inputs that bring a neuron of a later layer near its kink are drawn anew: where rounding decides whether
-/// it fires, neither kernels nor reference are wrong, and no bound can hold.
+/// reference has a tiny number. Where activations have kinks, all numbers are multiples of 2⁻⁶, so that the sums of the first layer
+/// are exact in `f32`, and inputs that bring a neuron of a later layer near a kink are drawn anew: where rounding decides on which
+/// side it is, neither kernels nor reference are wrong, and no bound can hold.
 pub(crate) fn case<I: RandomInput, L: HiddenLayers, O: RandomHead>(
     seed: u64,
     len: usize,
 ) -> Case<I, L, O> {
-    let relu_layers = relu_layers::<L>();
-    let numbers = match relu_layers.contains(&true) {
+    let activations = activations::<L>();
+    let has_kinks = |&activation: &Activation| !kinks(activation).is_empty();
+    let numbers = match activations.iter().any(has_kinks) {
         true => Numbers::Multiples(1.0 / 64.0),
         false => Numbers::Normal,
     };
-    let margin = match relu_layers[1..].contains(&true) {
+    let margin = match activations[1..].iter().any(has_kinks) {
         true => KINK_MARGIN,
         false => 0.0,
     };

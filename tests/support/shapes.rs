@@ -1,12 +1,12 @@
 //! Models of many shapes, and random batches for any of them.
 
-use fused_mlp::model::{Head, HiddenLayers, Input, RegressionLoss, Role, Tensor};
 use std::any::type_name;
 
+use fused_mlp::model::{Activation, Head, HiddenLayers, Input, RegressionLoss, Role, Tensor};
 use fused_mlp::random::{StandardNormal, below};
 use fused_mlp::{
-    Binary, Dense, Mlp, Model, Regression, SeedableRng, Softmax, Tanh, Tokens,
-    Xoshiro256PlusPlus as Xoshiro,
+    Backend, Binary, Dense, Mlp, Model, Regression, SeedableRng, Softmax, Tanh, Tokens,
+    Xoshiro256PlusPlus as Xoshiro, math,
 };
 
 /// Calls a macro with a name and a model type for each of: widths around the sixteen lanes and the
@@ -33,22 +33,28 @@ macro_rules! for_every_shape {
         $test! { more_outputs_than_a_block: Mlp<Dense<2>, Tanh<5>, Regression<257, Huber>> }
         $test! { tokens_to_numbers_by_huber: Mlp<Tokens<9, 2, 3>, Relu<16>, Regression<3, Huber>> }
         $test! { two_layers: Mlp<Dense<4>, (Tanh<64>, Tanh<64>), Softmax<2>> }
-        $test! { three_mixed_layers: Mlp<Tokens<9, 3, 2>, (Relu<33>, Tanh<17>, Relu<16>), Softmax<9>> }
-        $test! { four_layers: Mlp<Dense<8>, (Tanh<17>, Relu<1>, Tanh<40>, Tanh<7>), Regression<1, Huber>> }
+        $test! { three_mixed_layers: Mlp<Tokens<9, 3, 2>, (Silu<33>, Tanh<17>, LeakyRelu<16>), Softmax<9>> }
+        $test! { four_layers: Mlp<Dense<8>, (Gelu<17>, Relu<1>, Softplus<40>, Sigmoid<7>), Regression<1, Huber>> }
         $test! {
             eight_layers:
-            Mlp<Tokens<5, 2, 3>, (Tanh<20>, Relu<17>, Tanh<16>, Relu<33>, Tanh<1>, Relu<5>, Relu<18>, Tanh<9>), Binary>
+            Mlp<Tokens<5, 2, 3>, (Tanh<20>, ClippedRelu<17>, Silu<16>, Relu<33>, Tanh<1>, Gelu<5>, Relu<18>, Tanh<9>), Binary>
         }
-        $crate::support::shapes::for_more_deep_shapes! { $test }
+        $crate::support::shapes::for_more_shapes! { $test }
     };
 }
 pub(crate) use for_every_shape;
 
-/// Shapes of several layers that are run in the form for all shapes alone, with debug assertions: each kernel that a release
+/// Shapes that are run in the form for all shapes alone, with debug assertions: each kernel that a release
 /// build has for its own costs seconds to compile.
 #[cfg(debug_assertions)]
-macro_rules! for_more_deep_shapes {
+macro_rules! for_more_shapes {
     ($test:ident) => {
+        $test! { a_layer_of_leaky_relu: Mlp<Dense<5>, LeakyRelu<33>, Regression<2>> }
+        $test! { a_layer_of_clipped_relu: Mlp<Tokens<9, 3, 2>, ClippedRelu<17>, Softmax<4>> }
+        $test! { a_layer_of_sigmoid: Mlp<Dense<17>, Sigmoid<20>, Softmax<3>> }
+        $test! { a_layer_of_silu: Mlp<Tokens<5, 2, 3>, Silu<40>, Regression<1>> }
+        $test! { a_layer_of_gelu: Mlp<Dense<8>, Gelu<64>, Binary> }
+        $test! { a_layer_of_softplus: Mlp<Dense<3>, Softplus<7>, Regression<3, Huber>> }
         $test! { two_layers_of_relu: Mlp<Dense<8>, (Relu<120>, Relu<84>), Regression<4>> }
         $test! { two_layers_of_one_neuron: Mlp<Dense<1>, (Tanh<1>, Tanh<1>), Regression<1>> }
         $test! { two_wide_layers: Mlp<Tokens<27, 3, 2>, (Tanh<200>, Relu<258>), Softmax<27>> }
@@ -62,10 +68,10 @@ macro_rules! for_more_deep_shapes {
     };
 }
 #[cfg(not(debug_assertions))]
-macro_rules! for_more_deep_shapes {
+macro_rules! for_more_shapes {
     ($test:ident) => {};
 }
-pub(crate) use for_more_deep_shapes;
+pub(crate) use for_more_shapes;
 
 /// An input kind that random examples can be drawn for.
 pub(crate) trait RandomInput: Input {
@@ -213,8 +219,8 @@ impl<I: RandomInput, L: HiddenLayers, O: RandomHead> Case<I, L, O> {
         Self::with_model(model, &mut random, len)
     }
 
-    /// The same with `change` made to the model, and every input that brings the sum of a ReLU neuron near zero, closer than
-    /// this share of its terms, drawn anew; and if that does not help, as there may be few different inputs, the model too.
+    /// The same with `change` made to the model, and every input that brings the sum of a neuron near a kink of its activation,
+    /// closer than this share of its terms, drawn anew; and if that does not help, as there may be few different inputs, the model too.
     ///
     /// On which side of its kink such a neuron is, would be a matter of rounding.
     pub(crate) fn off_the_kinks(
@@ -239,7 +245,7 @@ impl<I: RandomInput, L: HiddenLayers, O: RandomHead> Case<I, L, O> {
             }
             return case;
         }
-        panic!("a hundred models have a sum near zero for every input");
+        panic!("a hundred models have a sum near a kink for every input");
     }
 
     fn with_model(model: Mlp<I, L, O>, random: &mut Random, len: usize) -> Self {
@@ -251,15 +257,30 @@ impl<I: RandomInput, L: HiddenLayers, O: RandomHead> Case<I, L, O> {
     }
 }
 
-/// Which hidden layers are ReLU, first to last, as the type's name tells.
-pub(crate) fn relu_layers<L: HiddenLayers>() -> Vec<bool> {
-    let names = type_name::<L>()
+/// The activations of hidden layers, first to last, as the type's name tells.
+pub(crate) fn activations<L: HiddenLayers>() -> Vec<Activation> {
+    let layers = type_name::<L>()
         .split("::")
-        .filter(|part| part.contains('<'));
-    names.map(|name| name.starts_with("Relu")).collect()
+        .filter_map(|part| part.split_once('<'));
+    layers
+        .map(|(name, _)| {
+            let mut all = Activation::ALL.iter();
+            let found = all.find(|activation| format!("{activation:?}") == name);
+            *found.expect("an activation is named as its type")
+        })
+        .collect()
 }
 
-/// The smallest |z| / Σ |terms of z| over the ReLU neurons of a model, in `f64`; infinite without such neurons.
+/// Where the derivative of an activation jumps.
+pub(crate) fn kinks(activation: Activation) -> &'static [f64] {
+    match activation {
+        Activation::Relu | Activation::LeakyRelu => &[0.0],
+        Activation::ClippedRelu => &[0.0, 1.0],
+        _ => &[],
+    }
+}
+
+/// The smallest |z − kink| / Σ |terms of z| over the neurons of a model whose activation has kinks; infinite without such neurons.
 fn kink_distance<I: RandomInput, L: HiddenLayers, O: RandomHead>(
     model: &Mlp<I, L, O>,
     input: &I::Example,
@@ -284,7 +305,7 @@ fn kink_distance<I: RandomInput, L: HiddenLayers, O: RandomHead>(
         None => I::features(input).iter().copied().map(f64::from).collect(),
     };
     let mut distance = f64::INFINITY;
-    for (layer, is_relu) in relu_layers::<L>().into_iter().enumerate() {
+    for (layer, activation) in activations::<L>().into_iter().enumerate() {
         let weights = values_of(layer, Role::Weights).expect("a layer has weights");
         let bias = values_of(layer, Role::Bias).expect("a layer has a bias");
         let neurons = bias.len();
@@ -296,16 +317,21 @@ fn kink_distance<I: RandomInput, L: HiddenLayers, O: RandomHead>(
                 |(z, size), term| (z + term, size + term.abs()),
             )
         });
-        inputs = sums
-            .map(|(z, size)| {
-                if is_relu {
-                    distance = distance.min(if size > 0.0 { z.abs() / size } else { 0.0 });
-                    z.max(0.0)
+        let mut values = Vec::new();
+        for (z, size) in sums {
+            for kink in kinks(activation) {
+                let share = if size > 0.0 {
+                    (z - kink).abs() / size
                 } else {
-                    z.tanh()
-                }
-            })
-            .collect();
+                    0.0
+                };
+                distance = distance.min(share);
+            }
+            values.push(z as f32);
+        }
+        // Rounding to `f32` matters little to the margin.
+        math::activation(Backend::SCALAR, activation, &mut values);
+        inputs = values.into_iter().map(f64::from).collect();
     }
     distance
 }

@@ -2,9 +2,9 @@
 
 use fused_mlp::model::HiddenLayers;
 use fused_mlp::{
-    AdamW, Backend, Binary, Dense, Error, Huber, Mlp, Model, Momentum, NameModel, Optimizer,
-    Regression, Relu, SeedableRng, Sgd, Softmax, Tanh, Tokens, Trainer, TrainingState,
-    Xoshiro256PlusPlus,
+    AdamW, Backend, Binary, ClippedRelu, Dense, Error, Gelu, Huber, LeakyRelu, Mlp, Model,
+    Momentum, NameModel, Optimizer, Regression, Relu, SeedableRng, Sgd, Sigmoid, Silu, Softmax,
+    Softplus, Tanh, Tokens, Trainer, TrainingState, Xoshiro256PlusPlus,
 };
 use proptest::prelude::*;
 

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use fused_mlp::model::{Head, HiddenLayers, Input};
 use fused_mlp::weights::{self, Key, Keys};
 use fused_mlp::{
-    Binary, Dense, Error, Huber, Mlp, NameModel, Regression, Relu, SeedableRng, Softmax, Tanh,
-    Tokens, Xoshiro256PlusPlus,
+    Binary, ClippedRelu, Dense, Error, Gelu, Huber, LeakyRelu, Mlp, NameModel, Regression, Relu,
+    SeedableRng, Sigmoid, Silu, Softmax, Softplus, Tanh, Tokens, Xoshiro256PlusPlus,
 };
 use proptest::prelude::*;
 use safetensors::{Dtype, SafeTensors};

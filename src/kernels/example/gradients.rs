@@ -9,7 +9,7 @@ use super::layers::layer_backward;
 use super::{HiddenLayer, OutputLayer};
 use crate::kernels::activation::differentiate;
 use crate::kernels::block_step::{split_last, split_last_mut};
-use crate::kernels::chunk::{Workspace, activation_vectors};
+use crate::kernels::chunk::{Workspace, activation_vectors, slope_vectors};
 use crate::kernels::finite::Outcome;
 use crate::kernels::gradient_use::GradientUse;
 use crate::kernels::shape::{Shape, Shaped, ShapedKernel, run_layer};
@@ -117,8 +117,10 @@ impl<S: Simd, N: Shape> Pass for ForwardPass<'_, S, N> {
         self.parameters = later;
         let inputs = &self.inputs[..spec.inputs];
         if const { L::MAY_BE_HIDDEN } && spec.activation.is_some() {
-            let (h, later) =
-                take(&mut self.activations).split_at_mut(activation_vectors(spec.outputs));
+            let stores_slope = spec.stores_slope();
+            let (slopes, rest) =
+                take(&mut self.activations).split_at_mut(slope_vectors(spec.outputs, stores_slope));
+            let (h, later) = rest.split_at_mut(activation_vectors(spec.outputs));
             self.activations = later;
             let h = h[..spec.row_vectors()].as_flattened_mut();
             run_layer::<S, N, _>(
@@ -128,6 +130,7 @@ impl<S: Simd, N: Shape> Pass for ForwardPass<'_, S, N> {
                     parameters,
                     inputs: Input::Row(inputs),
                     h,
+                    slopes,
                 },
             );
             self.inputs = h;
@@ -171,16 +174,17 @@ impl<S: Simd, N: Shape> Pass for BackwardPass<'_, S, N> {
         let spec = layer.get();
         let (earlier, parameters) = split_last(self.parameters, spec.vectors());
         let (d_earlier, gradients) = split_last_mut(take(&mut self.gradients), spec.vectors());
-        let (inputs, d_inputs) = match spec.input {
-            LayerInput::Hidden(_) => {
-                let (activations, h) =
-                    split_last(self.activations, activation_vectors(spec.inputs));
+        let (inputs, slopes, d_inputs) = match spec.input {
+            LayerInput::Hidden(activation) => {
+                let (earlier, h) = split_last(self.activations, activation_vectors(spec.inputs));
+                let slopes = slope_vectors(spec.inputs, activation.stores_slope());
+                let (activations, slopes) = split_last(earlier, slopes);
                 self.activations = activations;
                 let (_, d_h) = split_last_mut(&mut *d_earlier, spec.inputs.div_ceil(LANES));
-                (h.as_flattened(), Some(d_h))
+                (h.as_flattened(), slopes, Some(d_h))
             }
-            LayerInput::Embeddings => (self.x, Some(&mut *self.d_x)),
-            LayerInput::Features => (self.x, None),
+            LayerInput::Embeddings => (self.x, &[][..], Some(&mut *self.d_x)),
+            LayerInput::Features => (self.x, &[][..], None),
         };
         let backward = LayerBackward {
             layer,
@@ -188,6 +192,7 @@ impl<S: Simd, N: Shape> Pass for BackwardPass<'_, S, N> {
             parameters,
             gradients,
             inputs,
+            slopes,
             d_inputs,
         };
         let stored = run_layer::<S, N, _>(self.simd, backward);
@@ -211,6 +216,8 @@ struct LayerBackward<'a, L> {
     gradients: &'a mut [[f32; LANES]],
     /// The layer's inputs a; neurons with their padding.
     inputs: &'a [f32],
+    /// The slopes of their activation, if they are stored.
+    slopes: &'a [[f32; LANES]],
     /// Their gradient, if it is wanted.
     d_inputs: Option<&'a mut [[f32; LANES]]>,
 }
@@ -227,6 +234,7 @@ impl<L: Layer> Kernel for LayerBackward<'_, L> {
             parameters,
             gradients,
             inputs,
+            slopes,
             mut d_inputs,
         } = self;
         let spec = layer.get();
@@ -242,9 +250,14 @@ impl<L: Layer> Kernel for LayerBackward<'_, L> {
             d_inputs.as_deref_mut(),
         );
         if let (LayerInput::Hidden(activation), Some(d_h)) = (spec.input, d_inputs) {
-            for (d_h, h) in d_h.iter_mut().zip(inputs.as_chunks().0) {
-                let (h, d) = (simd.load(h), simd.load(d_h));
-                simd.store(differentiate(simd, activation, h, d), d_h);
+            let kept = if activation.stores_slope() {
+                slopes
+            } else {
+                inputs.as_chunks().0
+            };
+            for (d_h, kept) in d_h.iter_mut().zip(kept) {
+                let (kept, d) = (simd.load(kept), simd.load(d_h));
+                simd.store(differentiate(simd, activation, kept, d), d_h);
             }
         }
         let of_bias = gradient_use.replace(simd, bias, d_bias);

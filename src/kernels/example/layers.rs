@@ -6,7 +6,8 @@ use crate::kernels::gradient_use::GradientUse;
 use crate::model::LayerSpec;
 use crate::simd::{LANES, Simd};
 
-/// The activations of the vectors of neurons from `group` on, four at a time so that their chains of operations overlap.
+/// The activations of the vectors of neurons from `group` on, four at a time so that their chains of operations overlap; and
+/// their slopes, where there is room for them.
 #[inline(always)]
 pub(super) fn activations<S: Simd>(
     simd: S,
@@ -15,19 +16,20 @@ pub(super) fn activations<S: Simd>(
     x: Input<'_>,
     group: usize,
     h: &mut [[f32; LANES]],
+    slopes: &mut [[f32; LANES]],
 ) {
     let (fours, rest) = h.as_chunks_mut::<4>();
     let (twos, rest) = rest.as_chunks_mut::<2>();
     let (ones, _) = rest.as_chunks_mut::<1>();
     let mut next = group;
     for h in fours {
-        next = activations_of(simd, layer, parameters, x, next, h);
+        next = activations_of(simd, layer, parameters, x, next, h, slopes);
     }
     for h in twos {
-        next = activations_of(simd, layer, parameters, x, next, h);
+        next = activations_of(simd, layer, parameters, x, next, h, slopes);
     }
     for h in ones {
-        next = activations_of(simd, layer, parameters, x, next, h);
+        next = activations_of(simd, layer, parameters, x, next, h, slopes);
     }
 }
 
@@ -40,6 +42,7 @@ fn activations_of<S: Simd, const VECTORS: usize>(
     x: Input<'_>,
     group: usize,
     h: &mut [[f32; LANES]; VECTORS],
+    slopes: &mut [[f32; LANES]],
 ) -> usize {
     let stride = layer.row_vectors();
     let bias = &parameters[layer.weight_vectors() + group..][..VECTORS];
@@ -58,11 +61,19 @@ fn activations_of<S: Simd, const VECTORS: usize>(
         }
     }
     for v in 0..VECTORS {
-        let activation = match layer.activation {
-            Some(activation) => activate(simd, activation, sums[v]),
+        let value = match layer.activation {
+            Some(activation) => {
+                let (value, kept) = activate(simd, activation, sums[v]);
+                if activation.stores_slope()
+                    && let Some(slope) = slopes.get_mut(group + v)
+                {
+                    simd.store(kept, slope);
+                }
+                value
+            }
             None => sums[v],
         };
-        simd.store(activation, &mut h[v]);
+        simd.store(value, &mut h[v]);
     }
     group + VECTORS
 }

@@ -33,6 +33,8 @@ struct HiddenLayer<'a, L> {
     parameters: &'a [[f32; LANES]],
     inputs: Input<'a>,
     h: &'a mut [f32],
+    /// The slopes of the activation, if they are stored and wanted; else none.
+    slopes: &'a mut [[f32; LANES]],
 }
 
 impl<L: Layer> Kernel for HiddenLayer<'_, L> {
@@ -45,13 +47,15 @@ impl<L: Layer> Kernel for HiddenLayer<'_, L> {
             parameters,
             inputs,
             h,
+            slopes,
         } = self;
+        let spec = layer.get();
         let (vectors, tail) = h.as_chunks_mut();
-        activations(simd, layer.get(), parameters, inputs, 0, vectors);
+        activations(simd, spec, parameters, inputs, 0, vectors, slopes);
         if !tail.is_empty() {
             let mut last = [[0.0; LANES]];
             let group = vectors.len();
-            activations(simd, layer.get(), parameters, inputs, group, &mut last);
+            activations(simd, spec, parameters, inputs, group, &mut last, &mut []);
             for lane in 0..LANES {
                 if lane < tail.len() {
                     tail[lane] = last[0][lane];

@@ -93,6 +93,7 @@ impl<S: Simd, N: Shape> Prediction<'_, '_, S, N> {
                 parameters,
                 inputs: self.inputs,
                 h,
+                slopes: &mut [],
             },
         );
         self.inputs = Input::Row(h);
