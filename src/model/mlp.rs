@@ -3,16 +3,13 @@
 use core::fmt;
 use core::fmt::Debug;
 
-use rand_xoshiro::rand_core::Rng;
-
 use super::head::{Head, Softmax};
 use super::hidden::{HiddenLayers, Tanh};
 use super::input::{Input, Tokens};
 use super::parameters::Parameters;
 use super::sealed::Sealed;
 use super::spec::ModelSpec;
-use super::tensor::{Role, Tensor};
-use crate::random::StandardNormal;
+use super::tensor::Tensor;
 
 /// The name model of Bengio et al. (2003), as taught in makemore part 2: three characters of a vocabulary of 27, embedded
 /// in two numbers each, 100 tanh neurons, a softmax over 27. It has 3,481 parameters.
@@ -115,38 +112,6 @@ impl<I: Input, L: HiddenLayers, O: Head> Model for Mlp<I, L, O> {
 }
 
 impl<I: Input, L: HiddenLayers, O: Head> Mlp<I, L, O> {
-    /// Every parameter, biases too, from N(0, 1), in storage order: the initialisation of makemore part 2.
-    ///
-    /// The draws are the crate's own (see [`random`](crate::random)), so a seed gives the same bits everywhere.
-    #[must_use]
-    pub fn standard_normal(rng: &mut impl Rng) -> Self {
-        let mut normal = StandardNormal::default();
-        let mut model = Self::zeroed();
-        for (_, values) in model.tensors_mut() {
-            values.fill_with(|| normal.sample(rng));
-        }
-        model
-    }
-
-    /// Weights from N(0, 1 / fan-in), embeddings from N(0, 1), biases zero: sums that start near unit variance whatever
-    /// the widths (LeCun et al., 1998, "Efficient BackProp"), which is what networks wider than a few dozen neurons want.
-    #[must_use]
-    pub fn fan_in_scaled(rng: &mut impl Rng) -> Self {
-        let mut normal = StandardNormal::default();
-        let mut model = Self::zeroed();
-        for (tensor, values) in model.tensors_mut() {
-            let fan_in = match tensor.role {
-                Role::Embedding => 1,
-                Role::Weights => tensor.rows,
-                Role::Bias => continue,
-            };
-            #[expect(clippy::cast_precision_loss, reason = "widths are far below 2²⁴")]
-            let deviation = crate::float::sqrt(1.0 / fan_in as f32);
-            values.fill_with(|| deviation * normal.sample(rng));
-        }
-        model
-    }
-
     /// Number of parameters.
     #[must_use]
     pub fn parameter_count(&self) -> usize {

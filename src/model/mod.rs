@@ -16,6 +16,7 @@ mod activation;
 mod batch;
 mod head;
 mod hidden;
+mod initialisation;
 mod input;
 mod layer;
 mod mlp;

@@ -1,5 +1,5 @@
 //! PyTorch's CPU generator: `torch.Generator().manual_seed(…)` and what `randn`, `rand`, `randint`,
-//! `exponential_` and `multinomial` draw from it.
+//! `uniform_`, `exponential_`, `multinomial` and the layers of an `nn.Sequential` draw from it.
 //!
 //! Source: the behaviour of PyTorch 2.15.0 on x86-64 Linux, and for [`ExponentialPath::Mkl`] that
 //! of the MKL builds of early 2023. The generator is MT19937; G. E. P. Box and M. E. Muller, "A
@@ -10,17 +10,20 @@
 //! among them are the `libm` crate's, not the platform's: their last bits may differ from
 //! PyTorch's, but that seldom survives the rounding to f32 (never in those samples).
 
+use alloc::vec;
 use core::f64::consts::TAU;
 
 use super::mersenne_twister::MersenneTwister;
 use super::{Argmax, glibc, polynomials};
+use crate::float;
+use crate::model::{Model, Role};
 
 /// Normal variates are made in blocks of this many.
 const BLOCK: usize = 16;
 
-/// Which of PyTorch's two kernels makes 16 or more normal variates; the bits differ.
+/// Which of PyTorch's two kernels makes 16 or more normal variates, or uniform ones between limits; the bits differ.
 ///
-/// Over many draws 38 % of the values differ between the two, at most by 2.1e-6.
+/// Over many draws 38 % of the normal values differ between the two, at most by 2.1e-6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NormalPath {
     /// The vector kernel of x86-64 processors with AVX2 or more.
@@ -96,6 +99,69 @@ impl Generator {
     /// `torch.rand(…)`: uniform in [0, 1), multiples of 2⁻²⁴, one word each.
     pub fn rand(&mut self, out: &mut [f32]) {
         out.fill_with(|| self.uniform_f32());
+    }
+
+    /// `tensor.uniform_(from, to)`: from + (to − from)·u with u as [`rand`](Self::rand) makes it, rounded once on the vector
+    /// path and twice on the scalar path.
+    pub fn uniform(&mut self, out: &mut [f32], from: f64, to: f64, path: NormalPath) {
+        let (from, to) = (round(from), round(to));
+        let width = to - from;
+        out.fill_with(|| {
+            let u = self.uniform_f32();
+            match path {
+                NormalPath::Simd => float::mul_add(u, width, from),
+                NormalPath::Scalar => u * width + from,
+            }
+        });
+    }
+
+    /// The parameters that PyTorch gives a new `nn.Sequential` of a model's layers.
+    ///
+    /// ```text
+    /// torch.manual_seed(seed)
+    /// nn.Sequential(nn.Embedding(V, E), nn.Flatten(), nn.Linear(T·E, H₁), …, nn.Linear(H_L, K))
+    /// ```
+    ///
+    /// or without the first two for a `Dense` input. In the order of the modules: an embedding from N(0, 1); of each `nn.Linear`
+    /// its weights `[outputs, inputs]` by `kaiming_uniform_(a=√5)`, then its bias uniform in ±1 / √inputs.
+    ///
+    /// ```
+    /// use fused_mlp::replay::torch::{Generator, NormalPath};
+    /// use fused_mlp::{Dense, Mlp, Regression, Tanh};
+    ///
+    /// // torch.manual_seed(0); nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 1))
+    /// let model: Mlp<Dense<2>, Tanh<3>, Regression<1>> =
+    ///     Generator::manual_seed(0).sequential(NormalPath::Simd);
+    /// assert_eq!(model.input.weights[(0, 0)], -0.005_293_981);
+    /// ```
+    #[must_use]
+    pub fn sequential<M: Model>(&mut self, path: NormalPath) -> M {
+        let mut model = M::zeroed();
+        let mut inputs = 0;
+        for (tensor, values) in model.tensors_mut() {
+            match tensor.role {
+                Role::Embedding => self.randn(values, path),
+                Role::Weights => {
+                    inputs = tensor.rows;
+                    // In PyTorch's order of operations; a·a is not quite 5.
+                    let a = libm::sqrt(5.0);
+                    let gain = libm::sqrt(2.0 / (1.0 + a * a));
+                    let bound = libm::sqrt(3.0) * (gain / libm::sqrt(inputs as f64));
+                    let mut transposed = vec![0.0; values.len()];
+                    self.uniform(&mut transposed, -bound, bound, path);
+                    for (output, weights) in transposed.chunks_exact(inputs).enumerate() {
+                        for (input, &weight) in weights.iter().enumerate() {
+                            values[input * tensor.columns + output] = weight;
+                        }
+                    }
+                }
+                Role::Bias => {
+                    let bound = 1.0 / libm::sqrt(inputs as f64);
+                    self.uniform(values, -bound, bound, path);
+                }
+            }
+        }
+        model
     }
 
     /// `torch.randint(0, n, …)`, one integer: uniform in [0, n) but for the bias of the remainder.

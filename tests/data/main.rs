@@ -4,6 +4,7 @@
 
 mod batches;
 mod draws;
+mod initialisation;
 mod text;
 
 /// Pearson's statistic of counts that should be equal, or in proportion to `shares`.

@@ -1,6 +1,8 @@
 //! PyTorch's generator. The digests and categories were made with PyTorch 2.15.0 on x86-64.
 
+use fused_mlp::model::{Model, Role};
 use fused_mlp::replay::torch::{Batches, ExponentialPath, Generator, NormalPath};
+use fused_mlp::{Dense, Mlp, NameModel, Regression, Relu, Softmax, Tanh};
 
 use super::{
     EXAMPLES, TENSORS, assert_batches, assert_initial_values, bits, filled, integers, sha256_f32,
@@ -105,6 +107,33 @@ fn draws_the_exponential_vectors_on_both_paths() {
             );
         }
     }
+}
+
+/// The SHA-256 of the parameters of a new `nn.Sequential` in the layout of its `state_dict`, drawn on both paths.
+fn draws_a_sequential<M: Model>(name: &str) {
+    let expected = vectors("torch");
+    for (path, suffix) in [(NormalPath::Simd, "vector"), (NormalPath::Scalar, "scalar")] {
+        let model: M = Generator::manual_seed(SEED).sequential(path);
+        let mut values: Vec<f32> = Vec::new();
+        for (tensor, of_tensor) in model.tensors() {
+            match tensor.role {
+                // nn.Linear keeps them as [outputs, inputs].
+                Role::Weights => (0..tensor.columns).for_each(|output| {
+                    values.extend(of_tensor[output..].iter().step_by(tensor.columns));
+                }),
+                Role::Embedding | Role::Bias => values.extend(of_tensor),
+            }
+        }
+        let name = format!("sequential_{name}_sha256_{suffix}_path");
+        assert_eq!(sha256_f32(&values), expected[&name], "{name}");
+    }
+}
+
+#[test]
+fn draws_the_layers_of_a_sequential_as_pytorch_does() {
+    draws_a_sequential::<NameModel>("27_3x2_100_27");
+    draws_a_sequential::<Mlp<Dense<8>, (Tanh<64>, Tanh<64>), Softmax<2>>>("8_64_64_2");
+    draws_a_sequential::<Mlp<Dense<784>, Relu<10>, Regression<1>>>("784_10_1");
 }
 
 #[test]

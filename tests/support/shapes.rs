@@ -281,6 +281,10 @@ pub(crate) fn kinks(activation: Activation) -> &'static [f64] {
 }
 
 /// The smallest |z − kink| / Σ |terms of z| over the neurons of a model whose activation has kinks; infinite without such neurons.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "rounding an activation to f32 matters little to the margin"
+)]
 fn kink_distance<I: RandomInput, L: HiddenLayers, O: RandomHead>(
     model: &Mlp<I, L, O>,
     input: &I::Example,
@@ -329,7 +333,6 @@ fn kink_distance<I: RandomInput, L: HiddenLayers, O: RandomHead>(
             }
             values.push(z as f32);
         }
-        // Rounding to `f32` matters little to the margin.
         math::activation(Backend::SCALAR, activation, &mut values);
         inputs = values.into_iter().map(f64::from).collect();
     }
