@@ -34,7 +34,7 @@ pub enum Error {
         /// Which place of its context, from 0.
         position: usize,
         /// The token.
-        token: u8,
+        token: usize,
         /// Size of the vocabulary: tokens run from 0 to one less.
         vocabulary: usize,
     },
@@ -43,7 +43,7 @@ pub enum Error {
         /// Which example of the batch, from 0.
         example: usize,
         /// The class.
-        class: u8,
+        class: usize,
         /// Number of classes: they run from 0 to one less.
         classes: usize,
     },

@@ -20,7 +20,7 @@ use crate::kernels::heads::loss;
 use crate::kernels::math::tanh;
 use crate::kernels::shape::{Fixed, Shape};
 use crate::kernels::transpose::{add_sums, transpose};
-use crate::model::{Inputs, Layer, Model, ModelSpec, Pass, Targets};
+use crate::model::{Inputs, Layer, Model, ModelSpec, Pass, Symbols, Targets};
 use crate::simd::{Backend, Kernel, LANES, Pair, Simd};
 
 /// One part of a training step on a chunk of 32 examples.
@@ -210,7 +210,7 @@ impl<M: Model> Kernel for Run<'_, M> {
         let (hidden, outputs) = rest.split_at_mut(outputs_start);
         match self.part {
             Part::Gather => {
-                let inputs = Inputs::Tokens(tokens);
+                let inputs = Inputs::Tokens(Symbols::Bytes(tokens));
                 gather(
                     simd,
                     spec.input,
@@ -228,7 +228,7 @@ impl<M: Model> Kernel for Run<'_, M> {
                 }
             }
             Part::Softmax => {
-                let targets = Targets::Classes(&[1; CHUNK]);
+                let targets = Targets::Classes(Symbols::Bytes(&[1; CHUNK]));
                 loss(simd, spec.head, targets, CHUNK, 0.1, outputs);
             }
             Part::Transposes => {
@@ -243,6 +243,7 @@ impl<M: Model> Kernel for Run<'_, M> {
             Part::Scatter => {
                 let sums = &mut gradients[..spec.input.embedding_vectors()];
                 let second = embedding.vectors_mut();
+                let tokens = Symbols::Bytes(tokens);
                 scatter(simd, spec.input, tokens, pairs(x), columns, sums, second);
             }
             Part::Check => {

@@ -154,7 +154,7 @@ fn name(mut draw: impl FnMut(&[u8; CONTEXT]) -> Result<usize, Error>) -> Result<
     while name.len() < LONGEST {
         #[expect(clippy::cast_possible_truncation, reason = "27 tokens")]
         let token = draw(&context)? as u8;
-        let Some(character) = vocabulary.character(token) else {
+        let Some(character) = vocabulary.character(token.into()) else {
             break;
         };
         name.push(character);

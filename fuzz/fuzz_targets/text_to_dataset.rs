@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use fused_mlp::model::Symbol;
 use fused_mlp::{
     Corpus, Dataset, Error, Minibatch, SeedableRng, Vocabulary, Xoshiro256PlusPlus as Xoshiro,
 };
@@ -39,14 +40,23 @@ fuzz_target!(|input: (u64, &str)| {
         Ok(vocabulary) => {
             assert_eq!(vocabulary.len(), characters.len() + 1);
             let windows = corpus
-                .windows(&vocabulary)
+                .windows_u16(&vocabulary)
                 .expect("it is these names' vocabulary");
-            check_windows(&windows, &names, &vocabulary);
-            check_batches(&windows, seed);
+            check_windows::<u16>(&windows, &names, &vocabulary);
+            match corpus.windows(&vocabulary) {
+                Ok(windows) => {
+                    check_windows::<u8>(&windows, &names, &vocabulary);
+                    check_batches(&windows, seed);
+                }
+                Err(error) => {
+                    assert!(matches!(error, Error::Vocabulary { .. }), "{error}");
+                    assert!(characters.len() > 255);
+                }
+            }
         }
         Err(error) => {
             assert!(matches!(error, Error::Vocabulary { .. }), "{error}");
-            assert!(characters.len() > 255);
+            assert!(characters.is_empty() || characters.len() > 65_535);
         }
     }
     check_split(corpus, names, seed);
@@ -57,7 +67,9 @@ fn check_lowercase(text: &str, corpus: &Corpus) {
     let vocabulary = Vocabulary::lowercase();
     let is_foreign = |character: &char| !character.is_ascii_lowercase();
     match corpus.windows::<CONTEXT>(&vocabulary) {
-        Ok(windows) => check_windows(&windows, &corpus.names().collect::<Vec<_>>(), &vocabulary),
+        Ok(windows) => {
+            check_windows::<u8>(&windows, &corpus.names().collect::<Vec<_>>(), &vocabulary)
+        }
         Err(Error::UnknownCharacter { character, line }) => {
             let found = text
                 .lines()
@@ -76,19 +88,23 @@ fn check_lowercase(text: &str, corpus: &Corpus) {
 }
 
 /// Targets spell the names, one after another, and each context is what was spelt of its name before.
-fn check_windows(windows: &Windows, names: &[&str], vocabulary: &Vocabulary) {
+fn check_windows<T: Symbol + Into<u16>>(
+    windows: &Dataset<[T; CONTEXT], T>,
+    names: &[&str],
+    vocabulary: &Vocabulary,
+) {
     let mut examples = windows.inputs().iter().zip(windows.targets());
     for name in names {
-        let mut spelt = vec![Vocabulary::END; CONTEXT];
+        let mut spelt = vec![T::default(); CONTEXT];
         let mut decoded = String::new();
         loop {
             let (context, &target) = examples.next().expect("an example for each character");
             assert_eq!(context[..], spelt[spelt.len() - CONTEXT..]);
-            let Some(character) = vocabulary.character(target) else {
-                assert_eq!(target, Vocabulary::END);
+            let Some(character) = vocabulary.character(target.into()) else {
+                assert_eq!(target, T::default());
                 break;
             };
-            assert_eq!(vocabulary.token(character), Some(target));
+            assert_eq!(vocabulary.token(character), Some(target.into()));
             decoded.push(character);
             spelt.push(target);
         }

@@ -207,10 +207,10 @@ impl<M: Model> Reference<M> {
         let (loss, d_outputs) = match (spec.head.kind, batch.targets) {
             (HeadKind::Softmax, Targets::Classes(classes)) => {
                 let logits: Vec<f64> = outputs.iter().map(|z| z.value).collect();
-                cross_entropy(&logits, usize::from(classes[b]))
+                cross_entropy(&logits, classes.at(b))
             }
             (HeadKind::Logistic, Targets::Classes(classes)) => {
-                logistic(outputs[0].value, classes[b])
+                logistic(outputs[0].value, classes.at(b))
             }
             (HeadKind::SquaredError, Targets::Values(values)) => {
                 squared_error(&outputs, &values[b * spec.head.outputs..])
@@ -258,7 +258,7 @@ struct Forward {
 fn looked_up(spec: ModelSpec, inputs: Inputs<'_>, b: usize, i: usize) -> Option<(usize, usize)> {
     match (spec.input, inputs) {
         (InputSpec::Tokens { context, embed, .. }, Inputs::Tokens(tokens)) => {
-            Some((usize::from(tokens[b * context + i / embed]), i % embed))
+            Some((tokens.at(b * context + i / embed), i % embed))
         }
         _ => None,
     }
@@ -316,8 +316,8 @@ fn huber(z: &[Bounded], y: &[f32]) -> (f64, Vec<Bounded>) {
 }
 
 /// ln(1 + e^z) − y·z, and its derivative σ(z) − y.
-fn logistic(z: f64, class: u8) -> (f64, Vec<Bounded>) {
-    let y = f64::from(class);
+fn logistic(z: f64, class: usize) -> (f64, Vec<Bounded>) {
+    let y = class as f64;
     let p = 1.0 / (1.0 + libm::exp(-z));
     let softplus = z.max(0.0) + libm::log1p(libm::exp(-z.abs()));
     (

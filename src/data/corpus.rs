@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use super::{Dataset, Vocabulary};
 use crate::error::Error;
+use crate::model::Symbol;
 use crate::replay::python::Random;
 
 /// About two thousand given names, one on a line, written for this crate.
@@ -121,38 +122,55 @@ impl Corpus {
         })
     }
 
-    /// Every place of every name as an example: the `CONTEXT` tokens before it, and its token. The context of the first
-    /// place is all end marks, and the last target of each name is the end mark.
+    /// Every place of every name as an example, as [`Dataset::windows`] makes them of tokens: the `CONTEXT` characters before it,
+    /// and its character.
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownCharacter`], with its line.
+    /// [`Error::UnknownCharacter`], with its line; [`Error::Vocabulary`] for one of more than 255 characters, whose tokens need
+    /// [`windows_u16`](Self::windows_u16).
     pub fn windows<const CONTEXT: usize>(
         &self,
         vocabulary: &Vocabulary,
     ) -> Result<Dataset<[u8; CONTEXT], u8>, Error> {
-        let (mut inputs, mut targets) = (Vec::new(), Vec::new());
-        for name in &self.names {
-            let mut context = [Vocabulary::END; CONTEXT];
-            let mut emit = |target| {
-                inputs.push(context);
-                targets.push(target);
-                push(&mut context, target);
-            };
-            for character in name.text.chars() {
-                emit(vocabulary.token(character).ok_or(Error::UnknownCharacter {
-                    character,
-                    line: name.line,
-                })?);
-            }
-            emit(Vocabulary::END);
+        if vocabulary.len() > u8::COUNT {
+            return Err(Error::Vocabulary {
+                reason: "it has more than 255 characters, and a token is one byte",
+            });
         }
-        Dataset::new(inputs, targets)
+        self.windows_of(vocabulary)
     }
-}
 
-/// Moves a context one token on.
-pub(crate) fn push<const CONTEXT: usize>(context: &mut [u8; CONTEXT], token: u8) {
-    context.rotate_left(1);
-    context[CONTEXT - 1] = token;
+    /// As [`windows`](Self::windows), with tokens of two bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownCharacter`], with its line.
+    pub fn windows_u16<const CONTEXT: usize>(
+        &self,
+        vocabulary: &Vocabulary,
+    ) -> Result<Dataset<[u16; CONTEXT], u16>, Error> {
+        self.windows_of(vocabulary)
+    }
+
+    fn windows_of<const CONTEXT: usize, T: Symbol>(
+        &self,
+        vocabulary: &Vocabulary,
+    ) -> Result<Dataset<[T; CONTEXT], T>, Error> {
+        let mut sequences = Vec::with_capacity(self.names.len());
+        for name in &self.names {
+            let token = |character| {
+                let token = vocabulary.token(character).map(usize::from);
+                token
+                    .and_then(|token| T::try_from(token).ok())
+                    .ok_or(Error::UnknownCharacter {
+                        character,
+                        line: name.line,
+                    })
+            };
+            let tokens: Result<Vec<T>, Error> = name.text.chars().map(token).collect();
+            sequences.push(tokens?);
+        }
+        Dataset::windows(&sequences)
+    }
 }

@@ -5,12 +5,12 @@ use alloc::vec::Vec;
 use rand_xoshiro::rand_core::Rng;
 
 use crate::error::Error;
-use crate::model::{Example, Inputs, ModelSpec, Target, Targets, batch};
+use crate::model::{Example, Inputs, ModelSpec, Symbol, Target, Targets, batch};
 use crate::random::fill_below;
 
 /// Inputs and targets of equal number, all finite.
 ///
-/// `E` is `[u8; CONTEXT]` or `[f32; FEATURES]`, `T` is `u8`, `bool` or `[f32; OUTPUTS]`. The largest token and class are noted
+/// `E` is `[u8; CONTEXT]`, `[u16; CONTEXT]` or `[f32; FEATURES]`, `T` is `u8`, `u16`, `bool` or `[f32; OUTPUTS]`. The largest token and class are noted
 /// when it is made, so that a batch drawn from it needs no check of its own.
 ///
 /// ```
@@ -54,6 +54,45 @@ impl Limits {
     }
 }
 
+impl<T: Symbol, const CONTEXT: usize> Dataset<[T; CONTEXT], T> {
+    /// Every place of every sequence of tokens as an example: the `CONTEXT` tokens before it, and its token.
+    ///
+    /// Token 0 is the end mark: the context of the first place is all end marks, and the last target of each sequence is one.
+    ///
+    /// ```
+    /// use fused_mlp::Dataset;
+    ///
+    /// // Two sentences of words that the program has numbered, from 1 to 999.
+    /// let sentences: [&[u16]; 2] = [&[17, 4, 999], &[4, 512]];
+    /// let data = Dataset::<[u16; 2], u16>::windows(sentences)?;
+    /// assert_eq!(data.inputs()[..4], [[0, 0], [0, 17], [17, 4], [4, 999]]);
+    /// assert_eq!(data.targets(), [17, 4, 999, 0, 4, 512, 0]);
+    /// # Ok::<(), fused_mlp::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::EmptyBatch`] without sequences.
+    pub fn windows(sequences: impl IntoIterator<Item: AsRef<[T]>>) -> Result<Self, Error> {
+        let (mut inputs, mut targets) = (Vec::new(), Vec::new());
+        for sequence in sequences {
+            let mut context = [T::default(); CONTEXT];
+            for &target in sequence.as_ref().iter().chain([&T::default()]) {
+                inputs.push(context);
+                targets.push(target);
+                push(&mut context, target);
+            }
+        }
+        Self::new(inputs, targets)
+    }
+}
+
+/// Moves a context one token on.
+pub(crate) fn push<T: Copy, const CONTEXT: usize>(context: &mut [T; CONTEXT], token: T) {
+    context.rotate_left(1);
+    context[CONTEXT - 1] = token;
+}
+
 impl<E: Example, T: Target> Dataset<E, T> {
     /// A data set of these examples.
     ///
@@ -63,14 +102,13 @@ impl<E: Example, T: Target> Dataset<E, T> {
     pub fn new(inputs: Vec<E>, targets: Vec<T>) -> Result<Self, Error> {
         let batch = batch(&inputs, &targets)?;
         batch.check_finite()?;
-        let bound = |values: &[u8]| values.iter().max().map_or(0, |&max| usize::from(max) + 1);
         let limits = Limits {
             tokens: match batch.inputs {
-                Inputs::Tokens(tokens) => bound(tokens),
+                Inputs::Tokens(tokens) => tokens.bound(),
                 Inputs::Features(_) => 0,
             },
             classes: match batch.targets {
-                Targets::Classes(classes) => bound(classes),
+                Targets::Classes(classes) => classes.bound(),
                 Targets::Values(_) => 0,
             },
         };

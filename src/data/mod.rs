@@ -8,5 +8,4 @@ pub use corpus::{Corpus, Split};
 pub use dataset::{Dataset, Minibatch};
 pub use vocabulary::Vocabulary;
 
-pub(crate) use corpus::push;
-pub(crate) use dataset::Limits;
+pub(crate) use dataset::{Limits, push};

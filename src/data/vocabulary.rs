@@ -14,7 +14,7 @@ use crate::error::Error;
 /// assert_eq!(letters.len(), 27);
 /// assert_eq!(letters.token('a'), Some(1));
 /// assert_eq!(letters.character(26), Some('z'));
-/// assert_eq!(letters.character(Vocabulary::END), None);
+/// assert_eq!(letters.character(Vocabulary::END.into()), None);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Vocabulary {
@@ -38,7 +38,7 @@ impl Vocabulary {
     ///
     /// # Errors
     ///
-    /// [`Error::Vocabulary`] if there are none, or more than 255: a token is one byte.
+    /// [`Error::Vocabulary`] if there are none, or more than 65,535.
     pub fn of(text: impl IntoIterator<Item = char>) -> Result<Self, Error> {
         let characters: Vec<char> = text
             .into_iter()
@@ -49,9 +49,9 @@ impl Vocabulary {
             0 => Err(Error::Vocabulary {
                 reason: "it has no characters",
             }),
-            1..=255 => Ok(Self { characters }),
+            1..=0xffff => Ok(Self { characters }),
             _ => Err(Error::Vocabulary {
-                reason: "it has more than 255 characters, and a token is one byte",
+                reason: "it has more than 65,535 characters",
             }),
         }
     }
@@ -70,15 +70,15 @@ impl Vocabulary {
 
     /// The token of a character.
     #[must_use]
-    pub fn token(&self, character: char) -> Option<u8> {
-        let place = self.characters.binary_search(&character).ok()?;
-        u8::try_from(place + 1).ok()
+    pub fn token(&self, character: char) -> Option<u16> {
+        let index = self.characters.binary_search(&character).ok()?;
+        u16::try_from(index + 1).ok()
     }
 
     /// The character of a token; `None` for the end mark and beyond the vocabulary.
     #[must_use]
-    pub fn character(&self, token: u8) -> Option<char> {
-        let place = usize::from(token).checked_sub(1)?;
-        self.characters.get(place).copied()
+    pub fn character(&self, token: u16) -> Option<char> {
+        let index = usize::from(token).checked_sub(1)?;
+        self.characters.get(index).copied()
     }
 }

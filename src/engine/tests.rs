@@ -8,8 +8,8 @@ use rand_xoshiro::rand_core::SeedableRng;
 
 use super::*;
 use crate::model::{
-    Binary, Dense, Huber, Inputs, Mlp, NameModel, Regression, Relu, Softmax, Tanh, Targets, Tensor,
-    Tokens,
+    Binary, Dense, Huber, Inputs, Mlp, NameModel, Regression, Relu, Softmax, Symbols, Tanh,
+    Targets, Tensor, Tokens,
 };
 use crate::random::{StandardNormal, below};
 use crate::training::{AdamW, Momentum};
@@ -55,11 +55,11 @@ impl Data {
     fn batch(&self, spec: ModelSpec, examples: usize) -> Batch<'_> {
         let inputs = match spec.input.vocabulary() {
             0 => Inputs::Features(&self.features),
-            _ => Inputs::Tokens(&self.tokens),
+            _ => Inputs::Tokens(Symbols::Bytes(&self.tokens)),
         };
         let targets = match spec.head.classes() {
             0 => Targets::Values(&self.values),
-            _ => Targets::Classes(&self.classes),
+            _ => Targets::Classes(Symbols::Bytes(&self.classes)),
         };
         Batch {
             len: examples,

@@ -7,7 +7,7 @@ use core::ops::Range;
 
 use super::chunk::{CHUNK, PANEL, VECTORS};
 use super::transpose::transpose;
-use crate::model::{InputSpec, Inputs};
+use crate::model::{InputSpec, Inputs, Symbols};
 use crate::simd::{LANES, Pair, Simd};
 
 /// Lays a chunk of inputs out as `x[feature][example]`, zero for the examples that are not there.
@@ -29,17 +29,26 @@ pub(crate) fn gather<S: Simd>(
         for b in 0..examples {
             let row = rows[b].as_flattened_mut();
             match (inputs, input) {
-                (Inputs::Tokens(tokens), InputSpec::Tokens { context, embed, .. }) => {
-                    for (t, &token) in example(tokens, context, b).iter().enumerate() {
+                (
+                    Inputs::Tokens(tokens),
+                    InputSpec::Tokens {
+                        context,
+                        embed,
+                        symbols,
+                        ..
+                    },
+                ) => {
+                    let tokens = tokens.of_width(symbols).slice(b * context, context);
+                    for (t, token) in tokens.iter().enumerate() {
                         if let Some((in_row, in_embedding)) = piece(position(t, embed), panel) {
-                            let values = &embedding.as_flattened()[position(token.into(), embed)];
+                            let values = &embedding.as_flattened()[position(token, embed)];
                             row[in_row].copy_from_slice(&values[in_embedding]);
                         }
                     }
                 }
                 (Inputs::Features(features), InputSpec::Dense { features: width }) => {
                     if let Some((in_row, in_features)) = piece(0..width, panel) {
-                        let values = &example(features, width, b)[in_features];
+                        let values = &features[position(b, width)][in_features];
                         row[in_row].copy_from_slice(values);
                     }
                 }
@@ -59,22 +68,29 @@ pub(crate) fn gather<S: Simd>(
 pub(crate) fn scatter<S: Simd>(
     simd: S,
     input: InputSpec,
-    tokens: &[u8],
+    tokens: Symbols<'_>,
     d_x: &[Pair],
     columns: &mut [Pair],
     d_embedding: &mut [[f32; LANES]],
     second: &mut [[f32; LANES]],
 ) {
-    let InputSpec::Tokens { context, embed, .. } = input else {
+    let InputSpec::Tokens {
+        context,
+        embed,
+        symbols,
+        ..
+    } = input
+    else {
         return; // features have no embedding
     };
+    let tokens = tokens.of_width(symbols);
     second.as_flattened_mut().fill(0.0);
     let examples = tokens.len() / context;
     for panel in 0..input.width().div_ceil(PANEL) {
         let rows = &mut columns[panel * CHUNK..][..CHUNK];
         transpose(simd, &d_x[panel * PANEL..], VECTORS, rows);
         for b in 0..examples.min(LANES) {
-            let tokens_of = example(tokens, context, b);
+            let tokens_of = tokens.slice(b * context, context);
             add(
                 d_embedding.as_flattened_mut(),
                 embed,
@@ -84,7 +100,7 @@ pub(crate) fn scatter<S: Simd>(
             );
             let b = b + LANES;
             if b < examples {
-                let tokens_of = example(tokens, context, b);
+                let tokens_of = tokens.slice(b * context, context);
                 add(second.as_flattened_mut(), embed, tokens_of, &rows[b], panel);
             }
         }
@@ -96,21 +112,15 @@ pub(crate) fn scatter<S: Simd>(
 
 /// Adds what lies in this panel of an example's d_x to the sums of the example's tokens.
 #[inline(always)]
-fn add(sums: &mut [f32], embed: usize, tokens: &[u8], row: &Pair, panel: usize) {
-    for (t, &token) in tokens.iter().enumerate() {
+fn add(sums: &mut [f32], embed: usize, tokens: Symbols<'_>, row: &Pair, panel: usize) {
+    for (t, token) in tokens.iter().enumerate() {
         if let Some((in_row, in_embedding)) = piece(position(t, embed), panel) {
-            let sums = &mut sums[position(token.into(), embed)][in_embedding];
+            let sums = &mut sums[position(token, embed)][in_embedding];
             for (sum, term) in sums.iter_mut().zip(&row.as_flattened()[in_row]) {
                 *sum += term;
             }
         }
     }
-}
-
-/// The values of example b, of so many each.
-#[inline(always)]
-fn example<T>(values: &[T], width: usize, b: usize) -> &[T] {
-    &values[position(b, width)]
 }
 
 /// Where the i-th of things of this width lies.

@@ -2,7 +2,7 @@
 
 use super::chunk::{CHUNK, VECTORS};
 use super::math::{exp, ln};
-use crate::model::{HeadKind, HeadSpec, Targets};
+use crate::model::{HeadKind, HeadSpec, Symbols, Targets};
 use crate::simd::{LANES, Simd};
 
 /// Replaces `outputs[output][example]` by the gradient of the batch's mean loss, zero in the lanes beyond `examples`, and
@@ -19,15 +19,17 @@ pub(crate) fn loss<S: Simd>(
     let outputs = &mut outputs[..head.outputs * VECTORS];
     let loss = match (head.kind, targets) {
         (HeadKind::Softmax, Targets::Classes(classes)) => {
+            let classes = classes.of_width(head.symbols);
             let losses = softmax(simd, classes, scale, outputs);
             // d_logits = (softmax − onehot) · scale
             let d_logits = outputs.as_flattened_mut();
-            for (example, &class) in classes.iter().enumerate() {
-                d_logits[usize::from(class) * CHUNK + example] -= scale;
+            for (example, class) in classes.iter().enumerate() {
+                d_logits[class * CHUNK + example] -= scale;
             }
             sum(simd, losses, examples)
         }
         (HeadKind::Logistic, Targets::Classes(classes)) => {
+            let classes = classes.of_width(head.symbols);
             let losses = logistic(simd, classes, scale, outputs);
             sum(simd, losses, examples)
         }
@@ -69,11 +71,15 @@ fn sum<S: Simd>(simd: S, mut losses: Losses, examples: usize) -> f64 {
 /// and `scale · softmax(z)` in place of the logits. The shift by m keeps every exponential in [0, 1] and the sum in
 /// [1, V]. A NaN logit makes its example's loss NaN: the maximum passes over it, its exponential does not.
 #[inline(always)]
-fn softmax<S: Simd>(simd: S, classes: &[u8], scale: f32, logits: &mut [[f32; LANES]]) -> Losses {
+fn softmax<S: Simd>(
+    simd: S,
+    classes: Symbols<'_>,
+    scale: f32,
+    logits: &mut [[f32; LANES]],
+) -> Losses {
     let mut target_logits: Losses = [[0.0; LANES]; VECTORS];
-    for (example, &class) in classes.iter().enumerate() {
-        target_logits.as_flattened_mut()[example] =
-            logits.as_flattened()[usize::from(class) * CHUNK + example];
+    for (example, class) in classes.iter().enumerate() {
+        target_logits.as_flattened_mut()[example] = logits.as_flattened()[class * CHUNK + example];
     }
 
     let (rows, _) = logits.as_chunks_mut::<VECTORS>();
@@ -143,8 +149,12 @@ pub(super) fn sigmoid<S: Simd>(simd: S, z: S::Vector) -> (S::Vector, S::Vector) 
 /// loss_b = ln(1 + e^z) − y·z = max(z, 0) − y·z + ln(1 + e^−|z|)      gradient = scale · (σ(z) − y)
 /// ```
 #[inline(always)]
-fn logistic<S: Simd>(simd: S, classes: &[u8], scale: f32, z: &mut [[f32; LANES]]) -> Losses {
-    let targets = targets_of(classes.iter().map(|&class| f32::from(class)));
+fn logistic<S: Simd>(simd: S, classes: Symbols<'_>, scale: f32, z: &mut [[f32; LANES]]) -> Losses {
+    let targets = targets_of(
+        classes
+            .iter()
+            .map(|class| if class == 0 { 0.0 } else { 1.0 }),
+    );
     let scale = simd.splat(scale);
     let mut losses: Losses = [[0.0; LANES]; VECTORS];
     for v in 0..VECTORS {

@@ -6,15 +6,16 @@ use core::ops::Range;
 use super::mlp::{ExampleOf, Model, TargetOf};
 use super::sealed::Sealed;
 use super::spec::ModelSpec;
+use super::symbol::{Symbol, Symbols};
 use crate::error::Error;
 
-/// One example's input as data: `[u8; CONTEXT]` or `[f32; FEATURES]`.
+/// One example's input as data: `[u8; CONTEXT]`, `[u16; CONTEXT]` or `[f32; FEATURES]`.
 pub trait Example: Sealed + Copy + Debug + PartialEq + Send + Sync + 'static {
     #[doc(hidden)]
     fn flatten(examples: &[Self]) -> Inputs<'_>;
 }
 
-/// One example's target as data: `u8`, `bool` or `[f32; OUTPUTS]`.
+/// One example's target as data: `u8`, `u16`, `bool` or `[f32; OUTPUTS]`.
 pub trait Target: Sealed + Copy + Debug + PartialEq + Send + Sync + 'static {
     #[doc(hidden)]
     fn flatten(targets: &[Self]) -> Targets<'_>;
@@ -23,14 +24,14 @@ pub trait Target: Sealed + Copy + Debug + PartialEq + Send + Sync + 'static {
 /// Inputs of a batch, one example after another.
 #[derive(Clone, Copy, Debug)]
 pub enum Inputs<'a> {
-    Tokens(&'a [u8]),
+    Tokens(Symbols<'a>),
     Features(&'a [f32]),
 }
 
 /// Targets of a batch, one example after another.
 #[derive(Clone, Copy, Debug)]
 pub enum Targets<'a> {
-    Classes(&'a [u8]),
+    Classes(Symbols<'a>),
     Values(&'a [f32]),
 }
 
@@ -42,10 +43,10 @@ pub(crate) struct Batch<'a> {
     pub(crate) targets: Targets<'a>,
 }
 
-impl<const N: usize> Sealed for [u8; N] {}
-impl<const N: usize> Example for [u8; N] {
+impl<T: Symbol, const N: usize> Sealed for [T; N] {}
+impl<T: Symbol, const N: usize> Example for [T; N] {
     fn flatten(examples: &[Self]) -> Inputs<'_> {
-        Inputs::Tokens(examples.as_flattened())
+        Inputs::Tokens(T::list(examples.as_flattened()))
     }
 }
 
@@ -56,17 +57,16 @@ impl<const N: usize> Example for [f32; N] {
     }
 }
 
-impl Sealed for u8 {}
-impl Target for u8 {
+impl<C: Symbol> Target for C {
     fn flatten(targets: &[Self]) -> Targets<'_> {
-        Targets::Classes(targets)
+        Targets::Classes(C::list(targets))
     }
 }
 
 impl Sealed for bool {}
 impl Target for bool {
     fn flatten(targets: &[Self]) -> Targets<'_> {
-        Targets::Classes(bytemuck::cast_slice(targets))
+        Targets::Classes(Symbols::Bytes(bytemuck::cast_slice(targets)))
     }
 }
 
@@ -145,11 +145,11 @@ impl Inputs<'_> {
         match self {
             Self::Tokens(tokens) => {
                 let vocabulary = spec.input.vocabulary();
-                match tokens.iter().position(|&t| usize::from(t) >= vocabulary) {
+                match tokens.first_beyond(vocabulary) {
                     Some(index) => Err(Error::TokenOutOfRange {
                         example: index / width,
                         position: index % width,
-                        token: tokens[index],
+                        token: tokens.at(index),
                         vocabulary,
                     }),
                     None => Ok(()),
@@ -164,7 +164,7 @@ impl Inputs<'_> {
     pub(crate) fn slice(self, spec: ModelSpec, start: usize, len: usize) -> Self {
         let width = spec.input.example_len();
         match self {
-            Self::Tokens(tokens) => Self::Tokens(&tokens[start * width..][..len * width]),
+            Self::Tokens(tokens) => Self::Tokens(tokens.slice(start * width, len * width)),
             Self::Features(features) => Self::Features(&features[start * width..][..len * width]),
         }
     }
@@ -177,10 +177,10 @@ impl Targets<'_> {
         match self {
             Self::Classes(targets) => {
                 let classes = spec.head.classes();
-                match targets.iter().position(|&c| usize::from(c) >= classes) {
+                match targets.first_beyond(classes) {
                     Some(example) => Err(Error::ClassOutOfRange {
                         example,
-                        class: targets[example],
+                        class: targets.at(example),
                         classes,
                     }),
                     None => Ok(()),
@@ -195,7 +195,7 @@ impl Targets<'_> {
     pub(crate) fn slice(self, spec: ModelSpec, start: usize, len: usize) -> Self {
         let outputs = spec.head.outputs;
         match self {
-            Self::Classes(classes) => Self::Classes(&classes[start..][..len]),
+            Self::Classes(classes) => Self::Classes(classes.slice(start, len)),
             Self::Values(values) => Self::Values(&values[start * outputs..][..len * outputs]),
         }
     }

@@ -7,6 +7,7 @@ use super::batch::Target;
 use super::parameters::{DenseLayer, Parameters};
 use super::sealed::Sealed;
 use super::spec::{HeadKind, HeadSpec};
+use super::symbol::Symbol;
 
 /// What a model gives out, and the loss that it is trained with: [`Softmax`], [`Regression`] or [`Binary`].
 #[diagnostic::on_unimplemented(
@@ -32,10 +33,11 @@ pub trait Head: Sealed + Debug + Clone + Copy + Send + Sync + 'static {
 }
 
 /// `CLASSES` classes; the loss is the cross-entropy of the softmax, in nats:
-/// `ln Σ_v e^(z_v) − z_y`, averaged over the batch. At most 256 classes: a class is one byte. The prediction is the probability
-/// of each class, `[CLASSES]`.
+/// `ln Σ_v e^(z_v) − z_y`, averaged over the batch. The prediction is the probability of each class, `[CLASSES]`.
+///
+/// A class is a `u8`, so there are at most 256; with `Softmax<CLASSES, u16>` there may be 65,536.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Softmax<const CLASSES: usize>;
+pub struct Softmax<const CLASSES: usize, Class: Symbol = u8>(PhantomData<Class>);
 
 /// `OUTPUTS` numbers; the loss is [`SquaredError`], or [`Huber`]'s if named, averaged over outputs and batch. The prediction is
 /// the numbers z themselves, `[OUTPUTS]`.
@@ -78,9 +80,9 @@ impl RegressionLoss for Huber {
     const KIND: HeadKind = HeadKind::Huber;
 }
 
-impl<const CLASSES: usize> Sealed for Softmax<CLASSES> {}
-impl<const CLASSES: usize> Head for Softmax<CLASSES> {
-    type Target = u8;
+impl<const CLASSES: usize, Class: Symbol> Sealed for Softmax<CLASSES, Class> {}
+impl<const CLASSES: usize, Class: Symbol + Target> Head for Softmax<CLASSES, Class> {
+    type Target = Class;
     type Prediction = [f32; CLASSES];
     type Layer<const HIDDEN: usize> = DenseLayer<HIDDEN, CLASSES>;
 
@@ -91,12 +93,13 @@ impl<const CLASSES: usize> Head for Softmax<CLASSES> {
     const SPEC: HeadSpec = {
         assert!(CLASSES > 1, "a softmax needs at least two classes");
         assert!(
-            CLASSES <= 256,
-            "a class is one byte: a softmax has at most 256 classes"
+            CLASSES <= Class::COUNT,
+            "a softmax has at most 256 classes of type u8, or 65,536 of type u16"
         );
         HeadSpec {
             kind: HeadKind::Softmax,
             outputs: CLASSES,
+            symbols: Class::COUNT,
         }
     };
 }
@@ -116,6 +119,7 @@ impl<const OUTPUTS: usize, L: RegressionLoss> Head for Regression<OUTPUTS, L> {
         HeadSpec {
             kind: L::KIND,
             outputs: OUTPUTS,
+            symbols: 0,
         }
     };
 }
@@ -133,5 +137,6 @@ impl Head for Binary {
     const SPEC: HeadSpec = HeadSpec {
         kind: HeadKind::Logistic,
         outputs: 1,
+        symbols: u8::COUNT,
     };
 }

@@ -10,7 +10,7 @@
 //! models takes `I: Input`, `L: HiddenLayers` and `H: Head`, or `M: Model`.
 //!
 //! `cargo check` refuses parts in the wrong place and data of the wrong shape. A width of zero, a vocabulary or a number of
-//! classes above 256, and a softmax over one class are refused when the program is built (`cargo build`, `cargo test`).
+//! classes above what their type holds, and a softmax over one class are refused when the program is built (`cargo build`, `cargo test`).
 
 mod activation;
 mod batch;
@@ -22,6 +22,7 @@ mod layer;
 mod mlp;
 mod parameters;
 mod spec;
+mod symbol;
 mod tensor;
 
 /// Keeps the traits of this module to this crate.
@@ -46,6 +47,7 @@ pub use hidden::{
 pub use input::{Dense, Input, Tokens};
 pub use mlp::{ExampleOf, Mlp, Model, NameModel, PredictionOf, TargetOf};
 pub use parameters::{DenseLayer, EmbeddingLayer, Parameters};
+pub use symbol::Symbol;
 pub use tensor::{Role, Tensor};
 
 pub(crate) use activation::for_every_activation;
@@ -54,3 +56,4 @@ pub(crate) use layer::{Layer, Pass};
 pub(crate) use spec::{
     ACCUMULATORS, HeadKind, HeadSpec, InputSpec, LayerInput, LayerSpec, ModelSpec,
 };
+pub(crate) use symbol::Symbols;

@@ -17,6 +17,8 @@ pub enum InputSpec {
         vocab: usize,
         context: usize,
         embed: usize,
+        /// [`COUNT`](super::Symbol::COUNT) of what a token is.
+        symbols: usize,
     },
     /// `features` numbers.
     Dense { features: usize },
@@ -47,6 +49,8 @@ pub enum HeadKind {
 pub struct HeadSpec {
     pub(crate) kind: HeadKind,
     pub(crate) outputs: usize,
+    /// [`COUNT`](super::Symbol::COUNT) of what a class is; of no meaning for a head of numbers.
+    pub(crate) symbols: usize,
 }
 
 /// Shape and functions of a model.

@@ -1,12 +1,13 @@
 //! Classes, and new names, drawn from what a model predicts.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use rand_xoshiro::rand_core::Rng;
 
 use crate::data::{Vocabulary, push};
 use crate::error::Error;
-use crate::model::{Input, Model, Softmax, Tokens};
+use crate::model::{Head, Input, Model, Softmax, Symbol, Tokens};
 use crate::random::unit;
 use crate::training::Trainer;
 
@@ -74,7 +75,7 @@ pub(crate) fn largest(values: &[f32]) -> usize {
 /// # Errors
 ///
 /// As [`categorical`].
-pub fn name<M, const VOCAB: usize, const CONTEXT: usize, const EMBED: usize>(
+pub fn name<M, const VOCAB: usize, const CONTEXT: usize, const EMBED: usize, T: Symbol>(
     trainer: &Trainer<M>,
     vocabulary: &Vocabulary,
     temperature: f32,
@@ -82,23 +83,60 @@ pub fn name<M, const VOCAB: usize, const CONTEXT: usize, const EMBED: usize>(
     rng: &mut impl Rng,
 ) -> Result<String, Error>
 where
-    M: Model<Input = Tokens<VOCAB, CONTEXT, EMBED>, Head = Softmax<VOCAB>>,
-    Tokens<VOCAB, CONTEXT, EMBED>: Input<Example = [u8; CONTEXT]>,
+    M: Model<Input = Tokens<VOCAB, CONTEXT, EMBED, T>, Head = Softmax<VOCAB, T>>,
+    Tokens<VOCAB, CONTEXT, EMBED, T>: Input<Example = [T; CONTEXT]>,
+    Softmax<VOCAB, T>: Head<Prediction = [f32; VOCAB]>,
 {
-    let mut context = [Vocabulary::END; CONTEXT];
-    let mut name = String::new();
-    for _ in 0..max_len {
-        let logits = trainer.logits(&context)?;
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "a softmax has at most 256 classes"
-        )]
-        let token = categorical(&logits, temperature, rng)? as u8;
-        let Some(character) = vocabulary.character(token) else {
-            break;
+    let logits = |context: &[T; CONTEXT]| trainer.logits(context);
+    let tokens = tokens(logits, temperature, max_len, rng)?;
+    let characters = tokens.into_iter().map_while(|token| {
+        let token = u16::try_from(token.into()).ok()?;
+        vocabulary.character(token)
+    });
+    Ok(characters.collect())
+}
+
+/// Draws a sequence, token by token, each from the logits of the `CONTEXT` tokens before it, until the end mark, which is token 0,
+/// or `max_len` tokens. The context begins as end marks.
+///
+/// ```
+/// use fused_mlp::{Mlp, Predictor, SeedableRng, Softmax, Tanh, Tokens, Xoshiro256PlusPlus, sample};
+///
+/// // A thousand words, two of them before each.
+/// type Words = Mlp<Tokens<1000, 2, 4, u16>, Tanh<16>, Softmax<1000, u16>>;
+/// let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
+/// let predictor = Predictor::new(&Words::fan_in_scaled(&mut rng))?; // to be trained first
+/// let logits = |context: &[u16; 2]| predictor.logits(context);
+/// let sentence: Vec<u16> = sample::tokens(logits, 1.0, 8, &mut rng)?;
+/// assert!(sentence.len() <= 8);
+/// # Ok::<(), fused_mlp::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// As [`categorical`], and what `logits` gives.
+///
+/// # Panics
+///
+/// If there are more logits than a token can tell apart.
+pub fn tokens<T: Symbol, const CONTEXT: usize, L: AsRef<[f32]>>(
+    mut logits: impl FnMut(&[T; CONTEXT]) -> Result<L, Error>,
+    temperature: f32,
+    max_len: usize,
+    rng: &mut impl Rng,
+) -> Result<Vec<T>, Error> {
+    let mut context = [T::default(); CONTEXT];
+    let mut sequence = Vec::new();
+    while sequence.len() < max_len {
+        let class = categorical(logits(&context)?.as_ref(), temperature, rng)?;
+        let Ok(token) = T::try_from(class) else {
+            panic!("a token has {} values, and there are more logits", T::COUNT);
         };
-        name.push(character);
+        if token == T::default() {
+            break;
+        }
+        sequence.push(token);
         push(&mut context, token);
     }
-    Ok(name)
+    Ok(sequence)
 }

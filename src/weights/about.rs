@@ -58,6 +58,7 @@ pub(super) fn architecture(spec: ModelSpec) -> String {
             vocab,
             context,
             embed,
+            ..
         } => format!("tokens({vocab}, {context}, {embed})"),
         InputSpec::Dense { features } => format!("dense({features})"),
     };

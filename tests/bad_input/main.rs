@@ -177,7 +177,7 @@ fn a_token_beyond_the_vocabulary_is_named_with_its_place() {
                 let refused = |example| Error::TokenOutOfRange {
                     example,
                     position,
-                    token,
+                    token: token.into(),
                     vocabulary: 27,
                 };
                 assert_eq!(error, refused(example));
@@ -212,7 +212,7 @@ fn a_class_beyond_the_head_is_named_with_its_place() {
             error,
             Error::ClassOutOfRange {
                 example,
-                class,
+                class: class.into(),
                 classes: 27
             }
         );
@@ -223,7 +223,7 @@ fn a_class_beyond_the_head_is_named_with_its_place() {
             alone,
             Error::ClassOutOfRange {
                 example: 0,
-                class,
+                class: class.into(),
                 classes: 27
             }
         );

@@ -152,11 +152,11 @@ fn a_large_batch_after_a_small_data_set_is_checked_again() {
 fn a_data_set_needs_examples_of_equal_number_that_are_finite() {
     let empty = Dataset::<[f32; 2], u8>::new(vec![], vec![]);
     assert_eq!(empty, Err(Error::EmptyBatch));
-    let ragged = Dataset::new(vec![[1.0], [2.0]], vec![0; 3]);
+    let ragged = Dataset::new(vec![[1.0], [2.0]], vec![0_u8; 3]);
     let (inputs, targets) = (2, 3);
     assert_eq!(ragged, Err(Error::LengthMismatch { inputs, targets }));
     for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-        let error = Dataset::new(vec![[1.0, 2.0], [3.0, value]], vec![0; 2]).unwrap_err();
+        let error = Dataset::new(vec![[1.0, 2.0], [3.0, value]], vec![0_u8; 2]).unwrap_err();
         assert_eq!(
             error.to_string(),
             format!("input of example 1 has {value} at position 1; it must be finite")

@@ -1,6 +1,6 @@
 //! Names, their split, and the windows on them.
 
-use fused_mlp::{Corpus, Error, Vocabulary};
+use fused_mlp::{Corpus, Dataset, Error, Vocabulary};
 
 fn names(text: &str) -> Vec<String> {
     let corpus = Corpus::from_text(text).unwrap();
@@ -147,7 +147,7 @@ fn a_vocabulary_numbers_its_characters_in_order_from_one() {
     let vocabulary = Vocabulary::of("banana-é".chars()).unwrap();
     let characters = ['-', 'a', 'b', 'n', 'é'];
     assert_eq!(vocabulary.len(), characters.len() + 1);
-    assert_eq!(vocabulary.character(Vocabulary::END), None);
+    assert_eq!(vocabulary.character(Vocabulary::END.into()), None);
     for (token, character) in (1..).zip(characters) {
         assert_eq!(vocabulary.token(character), Some(token));
         assert_eq!(vocabulary.character(token), Some(character));
@@ -158,14 +158,53 @@ fn a_vocabulary_numbers_its_characters_in_order_from_one() {
 }
 
 #[test]
-fn a_vocabulary_has_1_to_255_characters() {
-    let of = |characters: u32| Vocabulary::of((0..characters).filter_map(char::from_u32));
-    let largest = of(255).unwrap();
-    assert_eq!(largest.len(), 256);
+fn a_vocabulary_has_1_to_65_535_characters() {
+    let of = |characters: u32| {
+        Vocabulary::of((0..).filter_map(char::from_u32).take(characters as usize))
+    };
+    let largest = of(65_535).unwrap();
+    assert_eq!(largest.len(), 65_536);
     assert_eq!(largest.token('\u{fe}'), Some(255));
-    for (characters, found) in [(0, "no characters"), (256, "more than 255")] {
+    for (characters, found) in [(0, "no characters"), (65_536, "more than 65,535")] {
         let error = of(characters).unwrap_err();
         assert!(matches!(error, Error::Vocabulary { .. }));
         assert!(error.to_string().contains(found), "{error}");
     }
+}
+
+#[test]
+fn a_vocabulary_of_more_than_255_characters_needs_tokens_of_two_bytes() {
+    let of = |characters: u32| {
+        let characters = (0x4e00..)
+            .filter_map(char::from_u32)
+            .take(characters as usize);
+        let text: String = characters.collect();
+        (
+            Corpus::from_text(&text).unwrap(),
+            Vocabulary::of(text.chars()).unwrap(),
+        )
+    };
+    let (corpus, vocabulary) = of(255);
+    assert_eq!(corpus.windows::<2>(&vocabulary).unwrap().len(), 256);
+    let (corpus, vocabulary) = of(256);
+    let error = corpus.windows::<2>(&vocabulary).unwrap_err();
+    assert!(error.to_string().contains("more than 255"), "{error}");
+    let windows = corpus.windows_u16::<2>(&vocabulary).unwrap();
+    assert_eq!(windows.len(), 257);
+    assert_eq!(windows.inputs()[256], [255, 256]);
+    assert_eq!(windows.targets()[255..], [256, 0]);
+}
+
+#[test]
+fn sequences_of_tokens_become_windows() {
+    let sequences: [&[u16]; 3] = [&[300, 2], &[], &[40_000]];
+    let windows = Dataset::<[u16; 2], u16>::windows(sequences).unwrap();
+    let inputs = [[0, 0], [0, 300], [300, 2], [0, 0], [0, 0], [0, 40_000]];
+    assert_eq!(windows.inputs(), inputs);
+    assert_eq!(windows.targets(), [300, 2, 0, 0, 40_000, 0]);
+    let none: [&[u8]; 0] = [];
+    assert_eq!(
+        Dataset::<[u8; 2], u8>::windows(none),
+        Err(Error::EmptyBatch)
+    );
 }

@@ -2,7 +2,9 @@
 
 use std::any::type_name;
 
-use fused_mlp::model::{Activation, Head, HiddenLayers, Input, RegressionLoss, Role, Tensor};
+use fused_mlp::model::{
+    Activation, Head, HiddenLayers, Input, RegressionLoss, Role, Symbol, Tensor,
+};
 use fused_mlp::random::{StandardNormal, below};
 use fused_mlp::{
     Backend, Binary, Dense, Mlp, Model, Regression, SeedableRng, Softmax, Tanh, Tokens,
@@ -23,6 +25,7 @@ macro_rules! for_every_shape {
         $test! { a_context_of_seven: Mlp<Tokens<10, 7, 5>, Tanh<1>, Softmax<3>> }
         $test! { a_context_of_eight: Mlp<Tokens<27, 8, 10>, Tanh<200>, Softmax<27>> }
         $test! { every_byte_a_token: Mlp<Tokens<256, 3, 4>, Tanh<7>, Softmax<256>> }
+        $test! { words: Mlp<Tokens<300, 3, 4, u16>, Tanh<17>, Softmax<290, u16>> }
         $test! { tokens_to_numbers: Mlp<Tokens<27, 3, 2>, Tanh<100>, Regression<2>> }
         $test! { one_number_to_one: Mlp<Dense<1>, Tanh<1>, Regression<1>> }
         $test! { numbers_to_one: Mlp<Dense<8>, Relu<64>, Regression<1>> }
@@ -55,6 +58,9 @@ macro_rules! for_more_shapes {
         $test! { a_layer_of_silu: Mlp<Tokens<5, 2, 3>, Silu<40>, Regression<1>> }
         $test! { a_layer_of_gelu: Mlp<Dense<8>, Gelu<64>, Binary> }
         $test! { a_layer_of_softplus: Mlp<Dense<3>, Softplus<7>, Regression<3, Huber>> }
+        $test! { few_words: Mlp<Tokens<9, 2, 3, u16>, Relu<7>, Softmax<5, u16>> }
+        $test! { words_to_letters: Mlp<Tokens<2000, 2, 2, u16>, Tanh<5>, Softmax<27>> }
+        $test! { letters_to_words: Mlp<Tokens<27, 2, 2>, Tanh<5>, Softmax<1000, u16>> }
         $test! { two_layers_of_relu: Mlp<Dense<8>, (Relu<120>, Relu<84>), Regression<4>> }
         $test! { two_layers_of_one_neuron: Mlp<Dense<1>, (Tanh<1>, Tanh<1>), Regression<1>> }
         $test! { two_wide_layers: Mlp<Tokens<27, 3, 2>, (Tanh<200>, Relu<258>), Softmax<27>> }
@@ -78,8 +84,8 @@ pub(crate) trait RandomInput: Input {
     fn draw(rng: &mut Random) -> Self::Example;
 
     /// The tokens of an input that has some.
-    fn tokens(_: &Self::Example) -> &[u8] {
-        &[]
+    fn tokens(_: &Self::Example) -> Vec<usize> {
+        Vec::new()
     }
 
     /// The features of an input that has some.
@@ -88,15 +94,15 @@ pub(crate) trait RandomInput: Input {
     }
 }
 
-impl<const VOCAB: usize, const CONTEXT: usize, const EMBED: usize> RandomInput
-    for Tokens<VOCAB, CONTEXT, EMBED>
+impl<const VOCAB: usize, const CONTEXT: usize, const EMBED: usize, T: Symbol> RandomInput
+    for Tokens<VOCAB, CONTEXT, EMBED, T>
 {
-    fn draw(rng: &mut Random) -> [u8; CONTEXT] {
+    fn draw(rng: &mut Random) -> [T; CONTEXT] {
         [(); CONTEXT].map(|()| rng.below(VOCAB))
     }
 
-    fn tokens(input: &[u8; CONTEXT]) -> &[u8] {
-        input
+    fn tokens(input: &[T; CONTEXT]) -> Vec<usize> {
+        input.iter().map(|&token| token.into()).collect()
     }
 }
 
@@ -115,8 +121,11 @@ pub(crate) trait RandomHead: Head {
     fn draw(rng: &mut Random) -> Self::Target;
 }
 
-impl<const CLASSES: usize> RandomHead for Softmax<CLASSES> {
-    fn draw(rng: &mut Random) -> u8 {
+impl<const CLASSES: usize, C: Symbol> RandomHead for Softmax<CLASSES, C>
+where
+    Self: Head<Target = C>,
+{
+    fn draw(rng: &mut Random) -> C {
         rng.below(CLASSES)
     }
 }
@@ -129,7 +138,7 @@ impl<const OUTPUTS: usize, L: RegressionLoss> RandomHead for Regression<OUTPUTS,
 
 impl RandomHead for Binary {
     fn draw(rng: &mut Random) -> bool {
-        rng.below(2) == 1
+        rng.below::<u8>(2) == 1
     }
 }
 
@@ -164,9 +173,10 @@ impl Random {
         }
     }
 
-    fn below(&mut self, n: usize) -> u8 {
-        let n = u32::try_from(n).expect("at most 256");
-        u8::try_from(below(&mut self.rng, n)).expect("at most 255")
+    fn below<T: Symbol>(&mut self, n: usize) -> T {
+        let n = u32::try_from(n).expect("at most 65,536");
+        let drawn = T::try_from(below(&mut self.rng, n) as usize);
+        drawn.unwrap_or_else(|_| panic!("a symbol of this type is below {}", T::COUNT))
     }
 
     pub(crate) fn number(&mut self) -> f32 {
@@ -174,7 +184,7 @@ impl Random {
         match self.numbers {
             Numbers::Normal => normal,
             Numbers::Multiples(unit) => (normal.clamp(-4.0, 4.0) / unit).round() * unit,
-            Numbers::Tiny => match self.below(8) {
+            Numbers::Tiny => match self.below::<u8>(8) {
                 0 => 0.0,
                 1 => -0.0,
                 2 => normal * 1e-40,
@@ -182,7 +192,7 @@ impl Random {
                 4 => f32::MIN_POSITIVE.copysign(normal),
                 _ => normal,
             },
-            Numbers::Huge => match self.below(40) {
+            Numbers::Huge => match self.below::<u8>(40) {
                 0..=4 => 0.0_f32.copysign(normal),
                 5 => normal * 1e30,
                 6 => f32::MAX.copysign(normal),
@@ -301,9 +311,8 @@ fn kink_distance<I: RandomInput, L: HiddenLayers, O: RandomHead>(
             .iter()
             .flat_map(|&token| {
                 let width = tensors[0].0.columns;
-                &table[usize::from(token) * width..][..width]
+                table[token * width..][..width].to_vec()
             })
-            .copied()
             .map(f64::from)
             .collect(),
         None => I::features(input).iter().copied().map(f64::from).collect(),

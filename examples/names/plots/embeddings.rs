@@ -61,7 +61,7 @@ fn letters(canvas: &Canvas<'_>, dots: &[Point], labels: &[Point]) -> Drawn {
 
 /// Colour and text of a token.
 fn look(token: u8) -> (RGBColor, String) {
-    match Vocabulary::lowercase().character(token) {
+    match Vocabulary::lowercase().character(token.into()) {
         None => (GREEN, ".".into()),
         Some(vowel @ ('a' | 'e' | 'i' | 'o' | 'u')) => (ORANGE, vowel.into()),
         Some(consonant) => (BLUE, consonant.into()),

@@ -30,7 +30,7 @@ const DENSITY_AT_ZERO: f32 = 0.398_942_3;
 ///
 /// −z²/2 falls to −109, and its rounding would cost e^(−z²/2) up to fifty units in the last place. So m = |z| is split into a
 /// multiple of 2⁻⁸, whose square is exact, and a small rest: m² = high² + (m + high) · low. The relative error of the reciprocal of
-/// m + 2.25 is known to a fused multiply-add; it is corrected in the polynomial's argument, and in the factor by way of the exponent.
+/// m + 2.25 is found by fused multiply-adds, and corrected in the polynomial's argument, and in the factor by way of the exponent.
 #[inline(always)]
 pub(super) fn value_and_slope<S: Simd>(simd: S, z: S::Vector) -> (S::Vector, S::Vector) {
     let (zero, one) = (simd.splat(0.0), simd.splat(1.0));
@@ -43,16 +43,18 @@ pub(super) fn value_and_slope<S: Simd>(simd: S, z: S::Vector) -> (S::Vector, S::
     let tail = simd.mul(minus_half, simd.mul(simd.add(m, high), low));
 
     let shift = simd.splat(2.25);
-    let reciprocal = simd.div(one, simd.add(m, shift));
-    let v = simd.sub(reciprocal, simd.splat(MIDDLE));
-    let (v, tail) = if S::FUSED {
-        let error = simd.neg_mul_add(reciprocal, m, simd.neg_mul_add(reciprocal, shift, one));
-        (simd.mul_add(reciprocal, error, v), simd.add(tail, error))
+    let shifted = simd.add(m, shift);
+    let reciprocal = simd.div(one, shifted);
+    let error = if S::FUSED {
+        simd.neg_mul_add(reciprocal, m, simd.neg_mul_add(reciprocal, shift, one))
     } else {
-        (v, tail)
+        // That of the sum alone.
+        simd.mul(reciprocal, simd.sub(simd.sub(shifted, shift), m))
     };
+    let v = simd.sub(reciprocal, simd.splat(MIDDLE));
+    let v = simd.mul_add(reciprocal, error, v);
     let ratio = simd.mul(polynomial(simd, TAIL, v), reciprocal);
-    let Exp { u, power, scale } = exp_of_sum(simd, exponent, tail);
+    let Exp { u, power, scale } = exp_of_sum(simd, exponent, simd.add(tail, error));
     let ratio = simd.mul(ratio, power);
     let unscaled = simd.mul_add(u, ratio, ratio);
     let upper = simd.mul(unscaled, scale);

@@ -1,7 +1,7 @@
 //! The first layer's input of one example, and its gradient's way back to the embedding.
 
 use crate::kernels::gradient_use::GradientUse;
-use crate::model::{InputSpec, Inputs};
+use crate::model::{InputSpec, Inputs, Symbols};
 use crate::simd::{LANES, Simd};
 
 /// The first layer's input: a row of numbers, or of embeddings that lie apart.
@@ -11,7 +11,7 @@ pub(super) enum Input<'a> {
     Embeddings {
         table: &'a [f32],
         width: usize,
-        tokens: &'a [u8],
+        tokens: Symbols<'a>,
     },
 }
 
@@ -19,13 +19,19 @@ impl<'a> Input<'a> {
     #[inline(always)]
     pub(super) fn of(input: InputSpec, inputs: Inputs<'a>, embedding: &'a [[f32; LANES]]) -> Self {
         match (input, inputs) {
-            (InputSpec::Tokens { context, embed, .. }, Inputs::Tokens(tokens)) => {
-                Self::Embeddings {
-                    table: embedding.as_flattened(),
-                    width: embed,
-                    tokens: &tokens[..context],
-                }
-            }
+            (
+                InputSpec::Tokens {
+                    context,
+                    embed,
+                    symbols,
+                    ..
+                },
+                Inputs::Tokens(tokens),
+            ) => Self::Embeddings {
+                table: embedding.as_flattened(),
+                width: embed,
+                tokens: tokens.of_width(symbols).slice(0, context),
+            },
             (InputSpec::Dense { features }, Inputs::Features(values)) => {
                 Self::Row(&values[..features])
             }
@@ -50,7 +56,7 @@ impl<'a> Input<'a> {
                 table,
                 width,
                 tokens,
-            } => &table[usize::from(tokens[index]) * width..][..width],
+            } => &table[tokens.at(index) * width..][..width],
         }
     }
 
@@ -76,7 +82,7 @@ impl<'a> Input<'a> {
 pub(super) fn scatter<S: Simd>(
     simd: S,
     gradient_use: GradientUse,
-    tokens: &[u8],
+    tokens: Symbols<'_>,
     d_x: &[f32],
     sums: &mut [f32],
     embedding: &[[f32; LANES]],
@@ -84,8 +90,8 @@ pub(super) fn scatter<S: Simd>(
 ) -> S::Vector {
     let width = d_x.len() / tokens.len();
     sums.fill(0.0);
-    for (&token, d_x) in tokens.iter().zip(d_x.chunks_exact(width)) {
-        let sums = &mut sums[usize::from(token) * width..][..width];
+    for (token, d_x) in tokens.iter().zip(d_x.chunks_exact(width)) {
+        let sums = &mut sums[token * width..][..width];
         for (sum, d_x) in sums.iter_mut().zip(d_x) {
             *sum += d_x;
         }
@@ -97,9 +103,9 @@ pub(super) fn scatter<S: Simd>(
         total = simd.add(total, result);
         simd.store(result, out);
     }
-    for &token in tokens {
+    for token in tokens.iter() {
         for d in 0..width {
-            let index = usize::from(token) * width + d;
+            let index = token * width + d;
             let parameter = [embedding.as_flattened()[index]; LANES];
             let result = gradient_use.select(simd, &parameter, simd.splat(sums[index]));
             total = simd.add(total, result);

@@ -18,6 +18,19 @@ pub(super) fn normalise<S: Simd>(simd: S, head: HeadSpec, z: &mut [[f32; LANES]]
     }
 }
 
+/// As [`normalise`], for more outputs than are computed together.
+#[inline(always)]
+pub(super) fn normalise_many<S: Simd>(simd: S, head: HeadSpec, outputs: &mut [f32]) {
+    if head.kind != HeadKind::Softmax {
+        return; // numbers stay as they are
+    }
+    let (vectors, rest) = outputs.as_chunks_mut();
+    let mut last = [f32::NEG_INFINITY; LANES];
+    last[..rest.len()].copy_from_slice(rest);
+    softmax_of(simd, vectors, &mut last);
+    rest.copy_from_slice(&last[..rest.len()]);
+}
+
 /// Replaces outputs by the gradient of the loss, zero in the lanes that are no output, and returns the loss.
 #[inline(always)]
 pub(super) fn loss<S: Simd>(
@@ -28,7 +41,7 @@ pub(super) fn loss<S: Simd>(
 ) -> f32 {
     match (head.kind, targets) {
         (HeadKind::Softmax, Targets::Classes(classes)) => {
-            let class = usize::from(classes[0]);
+            let class = classes.of_width(head.symbols).at(0);
             let logit = z.as_flattened()[class];
             let (max, total) = softmax(simd, head, z);
             for (v, z) in z.iter_mut().enumerate() {
@@ -38,7 +51,8 @@ pub(super) fn loss<S: Simd>(
             simd.first_lane(ln(simd, simd.splat(total))) - (logit - max)
         }
         (HeadKind::Logistic, Targets::Classes(classes)) => {
-            let (one, y) = (simd.splat(1.0), simd.splat(f32::from(classes[0])));
+            let is_true = classes.of_width(head.symbols).at(0) != 0;
+            let (one, y) = (simd.splat(1.0), simd.splat(f32::from(is_true)));
             let (loss, gradient) = logistic_of(simd, simd.load(&z[0]), y, one);
             let gradient = select_first(simd, 1, gradient, simd.splat(0.0));
             simd.store(gradient, &mut z[0]);
@@ -72,27 +86,38 @@ fn softmax<S: Simd>(simd: S, head: HeadSpec, z: &mut [[f32; LANES]]) -> (f32, f3
     let last = z.len() - 1;
     let classes = head.outputs - last * LANES;
     let nothing = simd.splat(f32::NEG_INFINITY);
-    simd.store(
-        select_first(simd, classes, simd.load(&z[last]), nothing),
-        &mut z[last],
-    );
-    let mut max = simd.load(&z[0]);
-    for z in &z[1..] {
+    let (vectors, last) = z.split_at_mut(last);
+    let last = &mut last[0];
+    simd.store(select_first(simd, classes, simd.load(last), nothing), last);
+    softmax_of(simd, vectors, last)
+}
+
+/// As [`softmax`]; the lanes of `last` that are no class are −∞.
+#[inline(always)]
+fn softmax_of<S: Simd>(
+    simd: S,
+    vectors: &mut [[f32; LANES]],
+    last: &mut [f32; LANES],
+) -> (f32, f32) {
+    let mut max = simd.splat(f32::NEG_INFINITY);
+    for z in &*vectors {
         max = simd.max(simd.load(z), max);
     }
-    let max = simd.max_lane(max);
+    let max = simd.max_lane(simd.max(simd.load(last), max));
     let shift = simd.splat(max);
     let mut total = simd.splat(0.0);
-    for z in &mut *z {
+    for z in &mut *vectors {
         let e = exp(simd, simd.sub(simd.load(z), shift));
         total = simd.add(total, e);
         simd.store(e, z);
     }
-    let total = simd.sum_lanes(total);
+    let e = exp(simd, simd.sub(simd.load(last), shift));
+    let total = simd.sum_lanes(simd.add(total, e));
     let factor = simd.splat(1.0 / total);
-    for z in z {
+    for z in vectors {
         simd.store(simd.mul(simd.load(z), factor), z);
     }
+    simd.store(simd.mul(e, factor), last);
     (max, total)
 }
 
@@ -113,7 +138,7 @@ fn select_class<S: Simd>(
     of_class: S::Vector,
     others: S::Vector,
 ) -> S::Vector {
-    #[expect(clippy::cast_precision_loss, reason = "at most 256 classes")]
+    #[expect(clippy::cast_precision_loss, reason = "at most 2¹⁶ classes")]
     let [first, class] = [v * LANES, class].map(|index| index as f32);
     let distance = simd.abs(simd.sub(simd.load(&INDICES), simd.splat(class - first)));
     simd.select_lt(distance, simd.splat(0.5), of_class, others)

@@ -3,13 +3,13 @@
 use core::mem::take;
 
 use super::embedding::Input;
-use super::heads::normalise;
+use super::heads::{normalise, normalise_many};
 use super::{HiddenLayer, OutputLayer};
 use crate::kernels::shape::{Shape, Shaped, ShapedKernel, run_layer};
 use crate::model::{Inputs, Layer, ModelSpec, Pass};
 use crate::simd::{Backend, LANES, Simd};
 
-/// Vectors of outputs that are computed together: 256 outputs, the most that a softmax has.
+/// Vectors of outputs that are computed together, on the stack.
 const MAX_VECTORS: usize = 256 / LANES;
 
 /// The outputs of one example, as the last layer or the head gives them.
@@ -119,13 +119,16 @@ impl<S: Simd, N: Shape> Prediction<'_, '_, S, N> {
                     z,
                 },
             );
-            if self.normalise {
+            if self.normalise && vectors == spec.row_vectors() {
                 normalise(self.simd, head, z);
             }
             let outputs = self.outputs[start * LANES..].iter_mut();
             for (output, z) in outputs.zip(z.as_flattened()) {
                 *output = *z;
             }
+        }
+        if self.normalise && spec.row_vectors() > MAX_VECTORS {
+            normalise_many(self.simd, head, self.outputs);
         }
     }
 }
