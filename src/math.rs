@@ -16,7 +16,7 @@
 
 use crate::kernels::activation::{activate, differentiate};
 use crate::kernels::math;
-use crate::model::Activation;
+use crate::model::{Activation, ActivationKind};
 use crate::simd::{Backend, Kernel, LANES, Simd};
 
 /// Largest error of [`tanh`] in units in the last place, over all inputs.
@@ -38,8 +38,8 @@ enum Function {
     Tanh,
     Exp,
     Ln,
-    Activation(Activation),
-    Derivative(Activation),
+    Activation(ActivationKind),
+    Derivative(ActivationKind),
 }
 
 struct Apply<'a> {
@@ -123,7 +123,7 @@ pub fn ln(backend: Backend, values: &mut [f32]) {
 /// At most [`Activation::max_ulp`] over all finite z, subnormal results included; NaN stays NaN.
 pub fn activation(backend: Backend, activation: Activation, values: &mut [f32]) {
     backend.run(Apply {
-        function: Function::Activation(activation),
+        function: Function::Activation(activation.0),
         values,
     });
 }
@@ -135,7 +135,7 @@ pub fn activation(backend: Backend, activation: Activation, values: &mut [f32]) 
 /// At most [`DERIVATIVE_MAX_ERROR`] off over all finite z. At a kink it is PyTorch's; see [`Activation`].
 pub fn derivative(backend: Backend, activation: Activation, values: &mut [f32]) {
     backend.run(Apply {
-        function: Function::Derivative(activation),
+        function: Function::Derivative(activation.0),
         values,
     });
 }

@@ -5,8 +5,9 @@
 use fused_mlp::model::{Head, HiddenLayers, Input};
 use fused_mlp::random::StandardNormal;
 use fused_mlp::{
-    Backend, Binary, Dense, Error, Huber, Mlp, Model, Regression, Relu, SeedableRng, Sgd, Softmax,
-    Tanh, Tokens, Trainer, Xoshiro256PlusPlus as Xoshiro,
+    Backend, Binary, ClippedRelu, Dense, Error, Gelu, Huber, LeakyRelu, Mlp, Model, Regression,
+    Relu, SeedableRng, Sgd, Sigmoid, Silu, Softmax, Softplus, Tanh, Tokens, Trainer,
+    Xoshiro256PlusPlus as Xoshiro,
 };
 use libfuzzer_sys::arbitrary::{Result, Unstructured};
 use libfuzzer_sys::fuzz_target;
@@ -19,23 +20,24 @@ fuzz_target!(|bytes: &[u8]| {
     let _ = choose_shape(&mut Unstructured::new(bytes));
 });
 
-/// Widths around the sixteen lanes and the tiles of the kernels, one hidden layer to eight, both inputs, all heads, both
+/// Widths around the sixteen lanes and the tiles of the kernels, one hidden layer to eight, both inputs, all heads, all
 /// activations; with each the sizes of its vocabulary and of its classes.
 fn choose_shape(data: &mut Unstructured<'_>) -> Result<()> {
-    match data.int_in_range(0..=13)? {
+    match data.int_in_range(0..=14)? {
         0 => run::<Tokens<2, 1, 1>, Tanh<1>, Softmax<2>>(2, 2, data),
         1 => run::<Tokens<5, 2, 3>, Tanh<7>, Softmax<5>>(5, 5, data),
         2 => run::<Tokens<27, 3, 2>, Tanh<100>, Softmax<27>>(27, 27, data),
-        3 => run::<Tokens<3, 5, 2>, Relu<33>, Softmax<17>>(3, 17, data),
+        3 => run::<Tokens<3, 5, 2>, LeakyRelu<33>, Softmax<17>>(3, 17, data),
         4 => run::<Tokens<256, 3, 4>, Tanh<7>, Softmax<256>>(256, 256, data),
         5 => run::<Tokens<27, 3, 2>, Tanh<16>, Regression<2>>(27, 0, data),
         6 => run::<Dense<1>, Tanh<1>, Regression<1>>(0, 0, data),
         7 => run::<Dense<8>, Relu<64>, Regression<1>>(0, 0, data),
         8 => run::<Dense<17>, Tanh<20>, Softmax<10>>(0, 10, data),
-        9 => run::<Dense<6>, Relu<33>, Binary>(0, 0, data),
+        9 => run::<Dense<6>, ClippedRelu<33>, Binary>(0, 0, data),
         10 => run::<Tokens<9, 2, 3>, Tanh<40>, Regression<19, Huber>>(9, 0, data),
-        11 => run::<Dense<4>, (Tanh<64>, Relu<17>), Softmax<3>>(0, 3, data),
-        12 => run::<Tokens<5, 2, 3>, (Relu<7>, Tanh<1>, Tanh<33>), Regression<2>>(5, 0, data),
+        11 => run::<Dense<4>, (Softplus<64>, Sigmoid<17>), Softmax<3>>(0, 3, data),
+        12 => run::<Tokens<5, 2, 3>, (Relu<7>, Gelu<1>, Silu<33>), Regression<2>>(5, 0, data),
+        13 => run::<Tokens<300, 2, 3, u16>, Gelu<17>, Softmax<290, u16>>(300, 290, data),
         _ => run::<Dense<2>, EightLayers, Binary>(0, 0, data),
     }
 }
@@ -68,21 +70,39 @@ impl Draw for u8 {
     }
 }
 
+impl Draw for u16 {
+    fn draw(limit: usize, data: &mut Unstructured<'_>) -> Result<Self> {
+        let word: u16 = data.arbitrary()?;
+        let is_odd_one = word == u16::MAX && data.ratio(1, 16)?;
+        Ok(if is_odd_one {
+            word
+        } else {
+            (usize::from(word) % limit) as u16
+        })
+    }
+}
+
 impl Draw for bool {
     fn draw(_: usize, data: &mut Unstructured<'_>) -> Result<Self> {
         data.arbitrary()
     }
 }
 
-impl<const N: usize> Draw for [u8; N] {
-    fn draw(limit: usize, data: &mut Unstructured<'_>) -> Result<Self> {
-        let mut bytes = [0; N];
-        for byte in &mut bytes {
-            *byte = u8::draw(limit, data)?;
+/// An array of what is drawn one by one.
+macro_rules! array {
+    ($($token:ty),*) => {$(
+        impl<const N: usize> Draw for [$token; N] {
+            fn draw(limit: usize, data: &mut Unstructured<'_>) -> Result<Self> {
+                let mut tokens = [0; N];
+                for token in &mut tokens {
+                    *token = <$token>::draw(limit, data)?;
+                }
+                Ok(tokens)
+            }
         }
-        Ok(bytes)
-    }
+    )*};
 }
+array!(u8, u16);
 
 impl<const N: usize> Draw for [f32; N] {
     fn draw(_: usize, data: &mut Unstructured<'_>) -> Result<Self> {

@@ -3,7 +3,7 @@
 use core::f64::consts::{FRAC_1_SQRT_2, PI};
 
 use super::bounded::Bounded;
-use crate::model::Activation;
+use crate::model::ActivationKind;
 
 /// The slope of [`LeakyRelu`](crate::LeakyRelu) for z ≤ 0: 0.01 as the kernels have it, rounded to `f32`.
 const NEGATIVE_SLOPE: f64 = 0.01_f32 as f64;
@@ -12,32 +12,32 @@ const NEGATIVE_SLOPE: f64 = 0.01_f32 as f64;
 ///
 /// The magnitude of the value counts what rounding of the terms of z does to it: little where it saturates, and more than the
 /// value where they cancel. That of the derivative has sums in place of differences: 1 + h² for 1 − h².
-pub(super) fn activate(activation: Activation, z: Bounded) -> (Bounded, Bounded) {
+pub(super) fn activate(activation: ActivationKind, z: Bounded) -> (Bounded, Bounded) {
     let x = z.value;
     let sigmoid = 1.0 / (1.0 + libm::exp(-x));
     let step = |is_on: bool, otherwise: f64| if is_on { 1.0 } else { otherwise };
     let (value, slope, slope_magnitude) = match activation {
-        Activation::Tanh => {
+        ActivationKind::Tanh => {
             let h = libm::tanh(x);
             (h, 1.0 - h * h, 1.0 + h * h)
         }
-        Activation::Relu => {
+        ActivationKind::Relu => {
             let slope = step(x > 0.0, 0.0);
             (slope * x, slope, slope)
         }
-        Activation::LeakyRelu => {
+        ActivationKind::LeakyRelu => {
             let slope = step(x > 0.0, NEGATIVE_SLOPE);
             (slope * x, slope, slope)
         }
-        Activation::ClippedRelu => {
+        ActivationKind::ClippedRelu => {
             let slope = step(x > 0.0 && x < 1.0, 0.0);
             (x.clamp(0.0, 1.0), slope, slope)
         }
-        Activation::Sigmoid => {
+        ActivationKind::Sigmoid => {
             let slope = sigmoid * (1.0 - sigmoid);
             (sigmoid, slope, sigmoid * (1.0 + sigmoid))
         }
-        Activation::Silu => {
+        ActivationKind::Silu => {
             let rest = sigmoid * (1.0 - sigmoid);
             (
                 x * sigmoid,
@@ -45,7 +45,7 @@ pub(super) fn activate(activation: Activation, z: Bounded) -> (Bounded, Bounded)
                 sigmoid + x.abs() * sigmoid * (1.0 + sigmoid),
             )
         }
-        Activation::Gelu => {
+        ActivationKind::Gelu => {
             let distribution = 0.5 * libm::erfc(-x * FRAC_1_SQRT_2);
             let density = libm::exp(-0.5 * x * x) / libm::sqrt(2.0 * PI);
             (
@@ -54,7 +54,7 @@ pub(super) fn activate(activation: Activation, z: Bounded) -> (Bounded, Bounded)
                 1.0 + distribution + x.abs() * density,
             )
         }
-        Activation::Softplus => {
+        ActivationKind::Softplus => {
             let value = x.max(0.0) + libm::log1p(libm::exp(-x.abs()));
             (value, sigmoid, 2.0 - sigmoid)
         }

@@ -8,8 +8,8 @@ use rand_xoshiro::rand_core::SeedableRng;
 
 use super::*;
 use crate::model::{
-    Binary, Dense, Huber, Inputs, Mlp, NameModel, Regression, Relu, Softmax, Symbols, Tanh,
-    Targets, Tensor, Tokens,
+    Binary, Dense, Gelu, Huber, Inputs, Mlp, NameModel, Regression, Relu, Sigmoid, Silu, Softmax,
+    Softplus, Symbols, Tanh, Targets, Tensor, Tokens,
 };
 use crate::random::{StandardNormal, below};
 use crate::training::{AdamW, Momentum};
@@ -141,6 +141,8 @@ mod padding_stays_zero {
         of_tokens_to_numbers: Mlp<Tokens<9, 2, 3>, Relu<17>, Regression<3, Huber>>;
         without_any: Mlp<Dense<16>, Relu<32>, Softmax<16>>;
         of_two_layers: Mlp<Tokens<9, 2, 3>, (Tanh<17>, Relu<5>), Softmax<4>>;
+        of_activations_that_are_not_zero_at_zero: Mlp<Dense<6>, (Sigmoid<33>, Softplus<7>, Gelu<17>), Softmax<3>>;
+        of_words: Mlp<Tokens<300, 2, 3, u16>, Silu<5>, Softmax<270, u16>>;
         of_four_layers: Mlp<Dense<3>, (Relu<1>, Tanh<33>, Tanh<16>, Relu<20>), Regression<2>>;
     }
 }

@@ -12,7 +12,7 @@ use super::chunk::{CHUNKS, VECTORS};
 use super::contract::{ByColumn, ByExample, ByRow, Epilogue, Out, contract};
 use super::gradient_use::GradientUse;
 use super::shape::{FanIn, FanOut};
-use crate::model::{Activation, Layer, LayerInput};
+use crate::model::{ActivationKind, Layer, LayerInput};
 use crate::simd::{Kernel, LANES, Pair, Simd};
 
 /// Runs a product inlined; but as a function of its own in the form for all shapes of a debug build, whose checks would
@@ -187,7 +187,7 @@ impl Epilogue for Used<'_> {
 #[derive(Clone, Copy)]
 struct Activated<'a> {
     bias: &'a [f32],
-    activation: Option<Activation>,
+    activation: Option<ActivationKind>,
 }
 
 impl Epilogue for Activated<'_> {
@@ -209,7 +209,7 @@ impl Epilogue for Activated<'_> {
 /// `out = Σ · activation'`, the derivative taken from the h that `out` held, or from the slopes; or `out = Σ`.
 #[derive(Clone, Copy)]
 struct Differentiated<'a> {
-    activation: Option<Activation>,
+    activation: Option<ActivationKind>,
     /// As `out`, if they are stored.
     slopes: &'a [[f32; LANES]],
 }

@@ -2,7 +2,7 @@
 
 use core::fmt::Debug;
 
-use super::activation::{Activation, for_every_activation};
+use super::activation::{ActivationKind, for_every_activation};
 use super::head::Head;
 use super::input::Input;
 use super::layer::{Between, First, Last, Pass};
@@ -142,7 +142,7 @@ hidden_layers!(
 
 /// Declares the activations: types that carry the width of their layer.
 macro_rules! activations {
-    ($($(#[$doc:meta])* $Type:ident, $name:ident, $max_ulp:literal, $kept:ident;)*) => {$(
+    ($($(#[$doc:meta])* $Type:ident, $CONSTANT:ident, $name:ident, $max_ulp:literal, $kept:ident;)*) => {$(
         /// `NEURONS` neurons with one activation.
         ///
         $(#[$doc])*
@@ -155,7 +155,7 @@ macro_rules! activations {
                 assert!(NEURONS > 0, "a hidden layer needs at least one neuron");
                 HiddenSpec {
                     width: NEURONS,
-                    activation: Activation::$Type,
+                    activation: ActivationKind::$Type,
                 }
             };
 

@@ -5,7 +5,7 @@
 
 use rand_xoshiro::rand_core::Rng;
 
-use super::activation::Activation;
+use super::activation::{Activation, ActivationKind};
 use super::head::Head;
 use super::hidden::HiddenLayers;
 use super::input::Input;
@@ -50,7 +50,7 @@ impl<I: Input, L: HiddenLayers, O: Head> Mlp<I, L, O> {
         })
     }
 
-    /// Weights from N(0, gain² / fan-in), with each layer's own [gain](Activation::gain), and 1 in the last layer; embeddings from
+    /// Weights from N(0, gain² / fan-in), with each layer's own [gain](super::Activation::gain), and 1 in the last layer; embeddings from
     /// N(0, 1), biases zero. PyTorch's `kaiming_normal_` (He et al., 2015, "Delving Deep into Rectifiers").
     #[must_use]
     pub fn kaiming_normal(rng: &mut impl Rng) -> Self {
@@ -148,6 +148,13 @@ impl Activation {
     /// sigmoid. PyTorch has none for the others, which have ReLU's here.
     #[must_use]
     pub const fn gain(self) -> f32 {
+        self.0.gain()
+    }
+}
+
+impl ActivationKind {
+    /// See [`Activation::gain`].
+    const fn gain(self) -> f32 {
         match self {
             Self::Tanh => 5.0 / 3.0,
             Self::Sigmoid => 1.0,

@@ -50,7 +50,7 @@ pub use parameters::{DenseLayer, EmbeddingLayer, Parameters};
 pub use symbol::Symbol;
 pub use tensor::{Role, Tensor};
 
-pub(crate) use activation::for_every_activation;
+pub(crate) use activation::{ActivationKind, for_every_activation};
 pub(crate) use batch::{Batch, Inputs, Targets, batch, checked_batch, first_non_finite};
 pub(crate) use layer::{Layer, Pass};
 pub(crate) use spec::{

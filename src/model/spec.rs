@@ -2,7 +2,7 @@
 //!
 //! The types check shapes while a program is compiled; put together, they hand everything else a [`ModelSpec`].
 
-use super::activation::Activation;
+use super::activation::ActivationKind;
 use crate::simd::LANES;
 
 /// Padded parameters are a multiple of this many vectors, which an update takes together: independent accumulators for the
@@ -28,7 +28,7 @@ pub enum InputSpec {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HiddenSpec {
     pub(crate) width: usize,
-    pub(crate) activation: Activation,
+    pub(crate) activation: ActivationKind,
 }
 
 /// What the outputs mean, and the loss that follows from it.
@@ -73,7 +73,7 @@ pub(crate) enum LayerInput {
     /// Features of the data.
     Features,
     /// Neurons with this activation.
-    Hidden(Activation),
+    Hidden(ActivationKind),
 }
 
 impl LayerInput {
@@ -93,7 +93,7 @@ pub struct LayerSpec {
     pub(crate) outputs: usize,
     pub(crate) input: LayerInput,
     /// What is applied to the outputs; nothing in the last layer, whose outputs are the head's.
-    pub(crate) activation: Option<Activation>,
+    pub(crate) activation: Option<ActivationKind>,
 }
 
 impl InputSpec {

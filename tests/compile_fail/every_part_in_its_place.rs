@@ -6,6 +6,8 @@ use fused_mlp::{
 fn main() -> Result<(), Error> {
     let classes = Mlp::<Tokens<256, 1, 1>, Tanh<1>, Softmax<256>>::zeroed();
     Trainer::new(classes, Sgd::new(0.1))?.step(&[[255]], &[255])?;
+    let words = Mlp::<Tokens<65_536, 1, 1, u16>, Tanh<1>, Softmax<65_536, u16>>::zeroed();
+    Trainer::new(words, Sgd::new(0.1))?.step(&[[65_535]], &[65_535])?;
     let numbers = Mlp::<Dense<1>, Relu<1>, Regression<1, Huber>>::zeroed();
     Trainer::new(numbers, Sgd::new(0.1))?.step_one(&[0.5], &[0.5])?;
     let yes_or_no = Mlp::<Dense<1>, Tanh<1>, Binary>::zeroed();

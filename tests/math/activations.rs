@@ -44,24 +44,24 @@ impl Library {
         let (sigmoid, rest) = if z < 0.0 { (q, p) } else { (p, q) };
         let leak = f64::from(0.01_f32);
         match activation {
-            Activation::Tanh => {
+            Activation::TANH => {
                 let h = (self.tanh)(z);
                 (h, (1.0 - h) * (1.0 + h))
             }
-            Activation::Relu if z > 0.0 => (z, 1.0),
-            Activation::Relu => (0.0, 0.0),
-            Activation::LeakyRelu if z > 0.0 => (z, 1.0),
-            Activation::LeakyRelu => (leak * z, leak),
-            Activation::ClippedRelu if z > 0.0 && z < 1.0 => (z, 1.0),
-            Activation::ClippedRelu => (z.clamp(0.0, 1.0), 0.0),
-            Activation::Sigmoid => (sigmoid, sigmoid * rest),
-            Activation::Silu => (z * sigmoid, sigmoid * (1.0 + z * rest)),
-            Activation::Gelu => {
+            Activation::RELU if z > 0.0 => (z, 1.0),
+            Activation::RELU => (0.0, 0.0),
+            Activation::LEAKY_RELU if z > 0.0 => (z, 1.0),
+            Activation::LEAKY_RELU => (leak * z, leak),
+            Activation::CLIPPED_RELU if z > 0.0 && z < 1.0 => (z, 1.0),
+            Activation::CLIPPED_RELU => (z.clamp(0.0, 1.0), 0.0),
+            Activation::SIGMOID => (sigmoid, sigmoid * rest),
+            Activation::SILU => (z * sigmoid, sigmoid * (1.0 + z * rest)),
+            Activation::GELU => {
                 let distribution = 0.5 * (self.erfc)(-z * FRAC_1_SQRT_2);
                 let density = (self.exp)(-0.5 * z * z) / (2.0 * PI).sqrt();
                 (z * distribution, distribution + z * density)
             }
-            Activation::Softplus => (z.max(0.0) + (self.ln_1p)(e), sigmoid),
+            Activation::SOFTPLUS => (z.max(0.0) + (self.ln_1p)(e), sigmoid),
             _ => panic!("{activation} has no formula here"),
         }
     }
@@ -69,13 +69,13 @@ impl Library {
 
 /// For each activation its functions, and the tests of the values over a sample and over all inputs.
 macro_rules! activations {
-    ($($Type:ident, $name:ident, $ceiling:expr;)*) => {
-        const FUNCTIONS: &[(Activation, Function)] = &[$((Activation::$Type, Function {
+    ($($CONSTANT:ident, $name:ident, $ceiling:expr;)*) => {
+        const FUNCTIONS: &[(Activation, Function)] = &[$((Activation::$CONSTANT, Function {
             name: stringify!($name),
-            apply: |backend, values| math::activation(backend, Activation::$Type, values),
-            truth: |z| PXFM.of(Activation::$Type, z).0,
-            rounded: |z| LIBM.of(Activation::$Type, z.into()).0 as f32,
-            max_ulp: Activation::$Type.max_ulp(),
+            apply: |backend, values| math::activation(backend, Activation::$CONSTANT, values),
+            truth: |z| PXFM.of(Activation::$CONSTANT, z).0,
+            rounded: |z| LIBM.of(Activation::$CONSTANT, z.into()).0 as f32,
+            max_ulp: Activation::$CONSTANT.max_ulp(),
             unfused_extra_ulp: Activation::UNFUSED_EXTRA_ULP,
             ceiling: $ceiling,
             flushes: false,
@@ -88,29 +88,29 @@ macro_rules! activations {
 
             #[test]
             fn stays_within_its_bound_on_a_dense_sample() {
-                values(Activation::$Type, STEP);
-                derivatives(Activation::$Type, STEP);
+                values(Activation::$CONSTANT, STEP);
+                derivatives(Activation::$CONSTANT, STEP);
             }
 
             #[test]
             #[ignore = "minutes"]
             fn stays_within_its_bound_over_all_finite_inputs() {
-                values(Activation::$Type, 1);
-                derivatives(Activation::$Type, 1);
+                values(Activation::$CONSTANT, 1);
+                derivatives(Activation::$CONSTANT, 1);
             }
         })*
     };
 }
 
 activations! {
-    Tanh, tanh, 1.0;
-    Relu, relu, f32::MAX;
-    LeakyRelu, leaky_relu, f32::MAX;
-    ClippedRelu, clipped_relu, 1.0;
-    Sigmoid, sigmoid, 1.0;
-    Silu, silu, f32::MAX;
-    Gelu, gelu, f32::MAX;
-    Softplus, softplus, f32::MAX;
+    TANH, tanh, 1.0;
+    RELU, relu, f32::MAX;
+    LEAKY_RELU, leaky_relu, f32::MAX;
+    CLIPPED_RELU, clipped_relu, 1.0;
+    SIGMOID, sigmoid, 1.0;
+    SILU, silu, f32::MAX;
+    GELU, gelu, f32::MAX;
+    SOFTPLUS, softplus, f32::MAX;
 }
 
 #[test]
@@ -167,7 +167,7 @@ fn bits(values: &[f32]) -> Vec<u32> {
 
 #[test]
 fn gelu_stays_within_its_bound_in_its_negative_tail() {
-    let tail = function(Activation::Gelu);
+    let tail = function(Activation::GELU);
     check(tail, Inputs::every(7, -1.0..=-15.0));
     check(tail, Inputs::every(1, -12.9..=-13.2)); // where values become subnormal
 }
@@ -176,10 +176,10 @@ fn gelu_stays_within_its_bound_in_its_negative_tail() {
 fn subnormal_values_are_not_flushed() {
     for backend in Backend::available() {
         for (activation, z) in [
-            (Activation::Sigmoid, -100.0),
-            (Activation::Silu, -100.0),
-            (Activation::Softplus, -100.0),
-            (Activation::Gelu, -13.5),
+            (Activation::SIGMOID, -100.0),
+            (Activation::SILU, -100.0),
+            (Activation::SOFTPLUS, -100.0),
+            (Activation::GELU, -13.5),
         ] {
             let mut value = [z];
             math::activation(backend, activation, &mut value);
@@ -197,22 +197,22 @@ fn derivatives_at_kinks_are_pytorchs() {
     for backend in Backend::available() {
         for (activation, zs, expected) in [
             (
-                Activation::Relu,
+                Activation::RELU,
                 [below, -0.0, 0.0, f32::MIN_POSITIVE],
                 [0.0, 0.0, 0.0, 1.0],
             ),
             (
-                Activation::LeakyRelu,
+                Activation::LEAKY_RELU,
                 [below, -0.0, 0.0, f32::MIN_POSITIVE],
                 [0.01, 0.01, 0.01, 1.0],
             ),
             (
-                Activation::ClippedRelu,
+                Activation::CLIPPED_RELU,
                 [-0.0, 0.0, f32::MIN_POSITIVE, 1.0],
                 [0.0, 0.0, 1.0, 0.0],
             ),
             (
-                Activation::ClippedRelu,
+                Activation::CLIPPED_RELU,
                 [0.999_999_94, 1.0, 1.000_000_1, 2.0],
                 [1.0, 0.0, 0.0, 0.0],
             ),

@@ -275,7 +275,8 @@ pub(crate) fn activations<L: HiddenLayers>() -> Vec<Activation> {
     layers
         .map(|(name, _)| {
             let mut all = Activation::ALL.iter();
-            let found = all.find(|activation| format!("{activation:?}") == name);
+            let found = all
+                .find(|activation| activation.name().replace('_', "") == name.to_ascii_lowercase());
             *found.expect("an activation is named as its type")
         })
         .collect()
@@ -284,8 +285,8 @@ pub(crate) fn activations<L: HiddenLayers>() -> Vec<Activation> {
 /// Where the derivative of an activation jumps.
 pub(crate) fn kinks(activation: Activation) -> &'static [f64] {
     match activation {
-        Activation::Relu | Activation::LeakyRelu => &[0.0],
-        Activation::ClippedRelu => &[0.0, 1.0],
+        Activation::RELU | Activation::LEAKY_RELU => &[0.0],
+        Activation::CLIPPED_RELU => &[0.0, 1.0],
         _ => &[],
     }
 }

@@ -1,26 +1,26 @@
 //! The activations of hidden neurons and their derivatives, one file each.
 //!
 //! Most derivatives follow from the activation's value h, which is stored anyway. An activation whose derivative needs z computes
-//! it on the way forward, beside the value, and it is stored as well ([`Activation::stores_slope`]). What the way back reads is
+//! it on the way forward, beside the value, and it is stored as well ([`ActivationKind::stores_slope`]). What the way back reads is
 //! called `kept`: h itself, or the slope.
 
 use super::math::{Exp, exp_of_sum};
-use crate::model::{Activation, for_every_activation};
+use crate::model::{ActivationKind, for_every_activation};
 use crate::simd::Simd;
 
 macro_rules! dispatch {
-    ($($(#[$doc:meta])* $Type:ident, $module:ident, $max_ulp:literal, $kept:ident;)*) => {
+    ($($(#[$doc:meta])* $Type:ident, $CONSTANT:ident, $module:ident, $max_ulp:literal, $kept:ident;)*) => {
         $(mod $module;)*
 
         /// h = activation(z), and what [`differentiate`] needs of it.
         #[inline(always)]
         pub(crate) fn activate<S: Simd>(
             simd: S,
-            activation: Activation,
+            activation: ActivationKind,
             z: S::Vector,
         ) -> (S::Vector, S::Vector) {
             match activation {
-                $(Activation::$Type => dispatch!(@activate $kept, $module, simd, z),)*
+                $(ActivationKind::$Type => dispatch!(@activate $kept, $module, simd, z),)*
             }
         }
 
@@ -28,12 +28,12 @@ macro_rules! dispatch {
         #[inline(always)]
         pub(crate) fn differentiate<S: Simd>(
             simd: S,
-            activation: Activation,
+            activation: ActivationKind,
             kept: S::Vector,
             d_h: S::Vector,
         ) -> S::Vector {
             match activation {
-                $(Activation::$Type => dispatch!(@differentiate $kept, $module, simd, kept, d_h),)*
+                $(ActivationKind::$Type => dispatch!(@differentiate $kept, $module, simd, kept, d_h),)*
             }
         }
     };

@@ -1,4 +1,4 @@
-//! A token and a class are one byte each; and one class is no choice.
+//! A token and a class are one byte or two each; and one class is no choice.
 use fused_mlp::{Dense, Mlp, Model, Softmax, Tanh, Tokens};
 
 fn draw<M: Model>() -> usize {
@@ -8,5 +8,7 @@ fn draw<M: Model>() -> usize {
 fn main() {
     draw::<Mlp<Tokens<257, 3, 2>, Tanh<100>, Softmax<27>>>();
     draw::<Mlp<Dense<8>, Tanh<100>, Softmax<257>>>();
+    draw::<Mlp<Tokens<65_537, 3, 2, u16>, Tanh<100>, Softmax<27>>>();
+    draw::<Mlp<Dense<8>, Tanh<100>, Softmax<65_537, u16>>>();
     draw::<Mlp<Dense<8>, Tanh<100>, Softmax<1>>>();
 }
