@@ -34,7 +34,7 @@ const DEV_LOSS: f32 = 2.06;
 #[derive(Debug, Parser)]
 #[command(name = "deep_names", max_term_width = 100)]
 struct Arguments {
-    /// Names to learn from: one a line, letters a to z [default: NAMES_TXT, or the built-in sample]
+    /// Names to learn from: one a line, letters a to z [default: that of the environment variable `NAMES_TXT`, or the built-in sample]
     #[arg(long, value_name = "FILE")]
     names: Option<PathBuf>,
 

@@ -34,9 +34,9 @@ const DECAYING: Momentum = Momentum {
 
 /// Flat data of as many examples as a batch has, for any model.
 struct Data {
-    tokens: Vec<u8>,
+    tokens: Drawn,
     features: Vec<f32>,
-    classes: Vec<u8>,
+    classes: Drawn,
     values: Vec<f32>,
 }
 
@@ -44,9 +44,9 @@ impl Data {
     fn draw(rng: &mut Xoshiro256PlusPlus, spec: ModelSpec, examples: usize) -> Self {
         let width = examples * spec.input.example_len();
         Self {
-            tokens: bytes(rng, width, spec.input.vocabulary()),
+            tokens: Drawn::below(rng, width, spec.input.vocabulary()),
             features: numbers(rng, width),
-            classes: bytes(rng, examples, spec.head.classes()),
+            classes: Drawn::below(rng, examples, spec.head.classes()),
             values: numbers(rng, examples * spec.head.outputs),
         }
     }
@@ -55,11 +55,11 @@ impl Data {
     fn batch(&self, spec: ModelSpec, examples: usize) -> Batch<'_> {
         let inputs = match spec.input.vocabulary() {
             0 => Inputs::Features(&self.features),
-            _ => Inputs::Tokens(Symbols::Bytes(&self.tokens)),
+            vocabulary => Inputs::Tokens(self.tokens.of(vocabulary)),
         };
         let targets = match spec.head.classes() {
             0 => Targets::Values(&self.values),
-            _ => Targets::Classes(Symbols::Bytes(&self.classes)),
+            classes => Targets::Classes(self.classes.of(classes)),
         };
         Batch {
             len: examples,
@@ -69,11 +69,32 @@ impl Data {
     }
 }
 
-/// `len` numbers below `limit`; zeros if there are none.
-fn bytes(rng: &mut Xoshiro256PlusPlus, len: usize, limit: usize) -> Vec<u8> {
-    let limit = u32::try_from(limit.max(1)).unwrap();
-    let draw = || u8::try_from(below(rng, limit)).unwrap();
-    core::iter::repeat_with(draw).take(len).collect()
+/// Tokens or classes, in both widths.
+struct Drawn {
+    bytes: Vec<u8>,
+    words: Vec<u16>,
+}
+
+impl Drawn {
+    /// `len` numbers below `limit`; zeros if there are none.
+    fn below(rng: &mut Xoshiro256PlusPlus, len: usize, limit: usize) -> Self {
+        let limit = u32::try_from(limit.max(1)).unwrap();
+        let draw = || u16::try_from(below(rng, limit)).unwrap();
+        let words: Vec<u16> = core::iter::repeat_with(draw).take(len).collect();
+        let bytes = words.iter().map(|word| word.to_le_bytes()[0]);
+        Self {
+            bytes: bytes.collect(),
+            words,
+        }
+    }
+
+    /// As a model with so many of them has them here: two bytes where one is not enough.
+    fn of(&self, count: usize) -> Symbols<'_> {
+        match count {
+            0..=256 => Symbols::Bytes(&self.bytes),
+            _ => Symbols::Words(&self.words),
+        }
+    }
 }
 
 fn numbers(rng: &mut Xoshiro256PlusPlus, len: usize) -> Vec<f32> {
