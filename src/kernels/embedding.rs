@@ -39,8 +39,9 @@ pub(crate) fn gather<S: Simd>(
                     },
                 ) => {
                     let tokens = tokens.of_width(symbols).slice(b * context, context);
-                    for (t, token) in tokens.iter().enumerate() {
+                    for t in 0..context {
                         if let Some((in_row, in_embedding)) = piece(position(t, embed), panel) {
+                            let token = tokens.at(t);
                             let values = &embedding.as_flattened()[position(token, embed)];
                             row[in_row].copy_from_slice(&values[in_embedding]);
                         }
@@ -113,9 +114,9 @@ pub(crate) fn scatter<S: Simd>(
 /// Adds what lies in this panel of an example's d_x to the sums of the example's tokens.
 #[inline(always)]
 fn add(sums: &mut [f32], embed: usize, tokens: Symbols<'_>, row: &Pair, panel: usize) {
-    for (t, token) in tokens.iter().enumerate() {
+    for t in 0..tokens.len() {
         if let Some((in_row, in_embedding)) = piece(position(t, embed), panel) {
-            let sums = &mut sums[position(token, embed)][in_embedding];
+            let sums = &mut sums[position(tokens.at(t), embed)][in_embedding];
             for (sum, term) in sums.iter_mut().zip(&row.as_flattened()[in_row]) {
                 *sum += term;
             }

@@ -23,8 +23,8 @@ pub(crate) fn loss<S: Simd>(
             let losses = softmax(simd, classes, scale, outputs);
             // d_logits = (softmax − onehot) · scale
             let d_logits = outputs.as_flattened_mut();
-            for (example, class) in classes.iter().enumerate() {
-                d_logits[class * CHUNK + example] -= scale;
+            for example in 0..classes.len() {
+                d_logits[classes.at(example) * CHUNK + example] -= scale;
             }
             sum(simd, losses, examples)
         }
@@ -78,8 +78,9 @@ fn softmax<S: Simd>(
     logits: &mut [[f32; LANES]],
 ) -> Losses {
     let mut target_logits: Losses = [[0.0; LANES]; VECTORS];
-    for (example, class) in classes.iter().enumerate() {
-        target_logits.as_flattened_mut()[example] = logits.as_flattened()[class * CHUNK + example];
+    for example in 0..classes.len() {
+        target_logits.as_flattened_mut()[example] =
+            logits.as_flattened()[classes.at(example) * CHUNK + example];
     }
 
     let (rows, _) = logits.as_chunks_mut::<VECTORS>();

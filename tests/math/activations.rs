@@ -66,6 +66,11 @@ impl Library {
     }
 }
 
+#[expect(clippy::cast_possible_truncation, reason = "rounding is the purpose")]
+fn rounded(value: f64) -> f32 {
+    value as f32
+}
+
 /// For each activation its functions, and the tests of the values over a sample and over all inputs.
 macro_rules! activations {
     ($($CONSTANT:ident, $name:ident, $ceiling:expr;)*) => {
@@ -73,7 +78,7 @@ macro_rules! activations {
             name: stringify!($name),
             apply: |backend, values| math::activation(backend, Activation::$CONSTANT, values),
             truth: |z| PXFM.of(Activation::$CONSTANT, z).0,
-            rounded: |z| LIBM.of(Activation::$CONSTANT, z.into()).0 as f32,
+            rounded: |z| rounded(LIBM.of(Activation::$CONSTANT, z.into()).0),
             max_ulp: Activation::$CONSTANT.max_ulp(),
             unfused_extra_ulp: Activation::UNFUSED_EXTRA_ULP,
             ceiling: $ceiling,

@@ -90,8 +90,8 @@ pub(super) fn scatter<S: Simd>(
 ) -> S::Vector {
     let width = d_x.len() / tokens.len();
     sums.fill(0.0);
-    for (token, d_x) in tokens.iter().zip(d_x.chunks_exact(width)) {
-        let sums = &mut sums[token * width..][..width];
+    for (t, d_x) in d_x.chunks_exact(width).enumerate() {
+        let sums = &mut sums[tokens.at(t) * width..][..width];
         for (sum, d_x) in sums.iter_mut().zip(d_x) {
             *sum += d_x;
         }
@@ -103,9 +103,9 @@ pub(super) fn scatter<S: Simd>(
         total = simd.add(total, result);
         simd.store(result, out);
     }
-    for token in tokens.iter() {
+    for t in 0..tokens.len() {
         for d in 0..width {
-            let index = token * width + d;
+            let index = tokens.at(t) * width + d;
             let parameter = [embedding.as_flattened()[index]; LANES];
             let result = gradient_use.select(simd, &parameter, simd.splat(sums[index]));
             total = simd.add(total, result);
