@@ -98,6 +98,15 @@ pub enum Error {
         /// The value.
         value: f32,
     },
+    /// NaN or an infinity among what a loss of the caller's own returned. Model and optimizer are as they were before.
+    NonFiniteLoss {
+        /// Which example of the batch, from 0: the first of several.
+        example: usize,
+        /// Which output the bad element of the gradient belongs to, from 0; `None` for the loss itself.
+        output: Option<usize>,
+        /// The value.
+        value: f32,
+    },
     /// A step that would have made the model non-finite. Model and optimizer are as they were before it.
     NonFiniteStep {
         /// The step, from 0.
@@ -241,6 +250,22 @@ impl fmt::Display for Error {
             Self::NonFinitePrediction { output, value } => write!(
                 f,
                 "output {output} is {value}; the parameters and this input are too large to predict with"
+            ),
+            Self::NonFiniteLoss {
+                example,
+                output: None,
+                value,
+            } => write!(
+                f,
+                "the loss of example {example} is {value}; it must be finite"
+            ),
+            Self::NonFiniteLoss {
+                example,
+                output: Some(output),
+                value,
+            } => write!(
+                f,
+                "the gradient of example {example} is {value} for output {output}; it must be finite"
             ),
             Self::NonFiniteStep { step, tensor } => write!(
                 f,

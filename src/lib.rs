@@ -28,7 +28,7 @@
 //! | | |
 //! |---|---|
 //! | models | [`Mlp`] of [`Tokens`] or [`Dense`]; one to eight hidden layers of [`Tanh`], [`Relu`], [`LeakyRelu`], [`ClippedRelu`], [`Sigmoid`], [`Silu`], [`Gelu`] or [`Softplus`]; [`Softmax`], [`Regression`] or [`Binary`]; a regression's loss is [`SquaredError`] or [`Huber`] |
-//! | training | [`Trainer::step`] and [`Trainer::step_batch`] on batches, [`Trainer::step_one`] on one example; [`Sgd`], [`Momentum`], [`AdamW`]; clipping |
+//! | training | [`Trainer::step`] and [`Trainer::step_batch`] on batches, [`Trainer::step_one`] on one example; [`Trainer::step_with`] with a loss of your own, and [`losses`] to start from; [`Sgd`], [`Momentum`], [`AdamW`]; clipping |
 //! | whole runs | [`Trainer::fit`], [`schedule`], [`EarlyStopping`]; [`TrainingState`] to go on later |
 //! | prediction | [`Predictor`], [`sample`] |
 //! | data | [`Corpus`], [`Vocabulary`], [`Dataset`], [`Minibatch`]; draws that are the same everywhere: [`random`] |
@@ -131,6 +131,7 @@ mod engine;
 mod error;
 mod float;
 mod kernels;
+pub mod losses;
 pub mod math;
 pub mod model;
 mod prediction;
@@ -150,8 +151,8 @@ pub use data::{Corpus, Dataset, Minibatch, Split, Vocabulary};
 pub use error::Error;
 pub use model::{
     Binary, ClippedRelu, Dense, ExampleOf, Gelu, Huber, LeakyRelu, Mlp, Model, NameModel,
-    PredictionOf, Regression, Relu, Sigmoid, Silu, Softmax, Softplus, SquaredError, Tanh, TargetOf,
-    Tokens,
+    OutputsOf, PredictionOf, Regression, Relu, Sigmoid, Silu, Softmax, Softplus, SquaredError,
+    Tanh, TargetOf, Tokens,
 };
 pub use prediction::{Predictor, sample};
 pub use rand_xoshiro::Xoshiro256PlusPlus;

@@ -12,6 +12,7 @@ use std::cell::Cell;
 use std::hint::black_box;
 use std::ops::ControlFlow;
 
+use fused_mlp::losses::cross_entropy;
 use fused_mlp::schedule::cosine;
 use fused_mlp::{
     AdamW, Backend, Corpus, Dataset, Dense, Error, Fit, Minibatch, Mlp, Momentum, NameModel,
@@ -164,6 +165,31 @@ fn a_longer_batch_allocates_once_for_each_doubling() {
         }
         assert_eq!(of_step(128), 0);
         assert_eq!(of_step(512), 0);
+    }
+}
+
+#[test]
+fn a_loss_of_ones_own_allocates_nothing() {
+    let calls = repetitions(50);
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
+    for backend in Backend::available() {
+        let model = NameModel::fan_in_scaled(&mut rng);
+        let mut trainer = Trainer::new(model, AdamW::new(0.01))
+            .unwrap()
+            .with_backend(backend);
+        let loss = |logits: &[f32; 27], &class: &usize| cross_entropy(logits, class);
+        let in_all = requests(|| {
+            for _ in 0..calls {
+                trainer
+                    .step_with(&[[0, 5, 13]; 40], &[1; 40], loss)
+                    .unwrap();
+                trainer.step_one_with(&[0, 5, 13], &1, loss).unwrap();
+                trainer
+                    .evaluate_with(&[[0, 5, 13]; 40], &[1; 40], loss)
+                    .unwrap();
+            }
+        });
+        assert_eq!(in_all, 0, "{backend}");
     }
 }
 

@@ -109,7 +109,7 @@ impl<E: Example, T: Target> Dataset<E, T> {
             },
             classes: match batch.targets {
                 Targets::Classes(classes) => classes.bound(),
-                Targets::Values(_) => 0,
+                Targets::Values(_) | Targets::Own { .. } => 0,
             },
         };
         Ok(Self {

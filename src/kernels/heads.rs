@@ -37,6 +37,10 @@ pub(crate) fn loss<S: Simd>(
             let losses = regression(simd, head, values, scale, outputs);
             sum(simd, losses, examples)
         }
+        (_, Targets::Own { loss, first }) => {
+            let outputs = outputs.as_flattened_mut();
+            loss.differentiate(first, examples, scale, outputs, CHUNK)
+        }
         _ => unreachable!("a head type fixes its targets"),
     };
     if examples < CHUNK {

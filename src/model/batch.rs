@@ -1,5 +1,6 @@
 //! Examples as data: what a batch is made of, and whether a model can take it.
 
+use core::fmt;
 use core::fmt::Debug;
 use core::ops::Range;
 
@@ -33,6 +34,33 @@ pub enum Inputs<'a> {
 pub enum Targets<'a> {
     Classes(Symbols<'a>),
     Values(&'a [f32]),
+    /// Whatever the caller's loss takes, from this example of the whole batch on.
+    Own {
+        loss: &'a dyn OwnLoss,
+        first: usize,
+    },
+}
+
+/// A loss of the caller's own, with the targets of a whole batch.
+pub trait OwnLoss {
+    /// The sum of the losses of so many examples from `first` on; their outputs are replaced by `scale` times the gradient of it.
+    /// Output k of the i-th of them is `outputs[k · stride + i]`.
+    ///
+    /// The sum is NaN if a loss or a gradient is not finite.
+    fn differentiate(
+        &self,
+        first: usize,
+        examples: usize,
+        scale: f32,
+        outputs: &mut [f32],
+        stride: usize,
+    ) -> f64;
+}
+
+impl Debug for dyn OwnLoss + '_ {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OwnLoss")
+    }
 }
 
 /// A batch of `len` examples, at least one.
@@ -105,6 +133,30 @@ pub(crate) fn batch<'a, E: Example, T: Target>(
         inputs: E::flatten(inputs),
         targets: T::flatten(targets),
     })
+}
+
+/// The inputs with a loss of the caller's own, in the kernels' form, if there are as many as targets and the model can take them.
+pub(crate) fn own_batch<'a, M: Model>(
+    inputs: &'a [ExampleOf<M>],
+    targets: usize,
+    loss: &'a dyn OwnLoss,
+) -> Result<Batch<'a>, Error> {
+    if inputs.len() != targets {
+        return Err(Error::LengthMismatch {
+            inputs: inputs.len(),
+            targets,
+        });
+    }
+    if inputs.is_empty() {
+        return Err(Error::EmptyBatch);
+    }
+    let batch = Batch {
+        len: inputs.len(),
+        inputs: ExampleOf::<M>::flatten(inputs),
+        targets: Targets::Own { loss, first: 0 },
+    };
+    batch.check(M::SPEC)?;
+    Ok(batch)
 }
 
 impl Batch<'_> {
@@ -187,6 +239,7 @@ impl Targets<'_> {
                 }
             }
             Self::Values(values) => check_finite("target", values, spec.head.outputs),
+            Self::Own { .. } => Ok(()),
         }
     }
 
@@ -197,6 +250,10 @@ impl Targets<'_> {
         match self {
             Self::Classes(classes) => Self::Classes(classes.slice(start, len)),
             Self::Values(values) => Self::Values(&values[start * outputs..][..len * outputs]),
+            Self::Own { loss, first } => Self::Own {
+                loss,
+                first: first + start,
+            },
         }
     }
 }

@@ -19,7 +19,7 @@ pub trait Head: Sealed + Debug + Clone + Copy + Send + Sync + 'static {
     type Target: Target;
 
     /// One example's prediction: class probabilities, the probability of yes, or numbers.
-    type Prediction: AsRef<[f32]> + AsMut<[f32]> + Copy + Debug + PartialEq;
+    type Prediction: AsRef<[f32]> + AsMut<[f32]> + Copy + Debug + PartialEq + Send + Sync;
 
     /// The parameters between `HIDDEN` neurons and the outputs.
     type Layer<const HIDDEN: usize>: Parameters;

@@ -45,6 +45,8 @@ pub type ExampleOf<M> = <<M as Model>::Input as Input>::Example;
 pub type TargetOf<M> = <<M as Model>::Head as Head>::Target;
 /// One example's prediction, for a model type.
 pub type PredictionOf<M> = <<M as Model>::Head as Head>::Prediction;
+/// One example's outputs of the last layer, for a model type: logits, or numbers. The type is that of the prediction.
+pub type OutputsOf<M> = PredictionOf<M>;
 
 /// A multi-layer perceptron with one to eight hidden layers.
 ///

@@ -45,13 +45,15 @@ pub use hidden::{
     ClippedRelu, Gelu, HiddenLayer, HiddenLayers, LeakyRelu, Relu, Sigmoid, Silu, Softplus, Tanh,
 };
 pub use input::{Dense, Input, Tokens};
-pub use mlp::{ExampleOf, Mlp, Model, NameModel, PredictionOf, TargetOf};
+pub use mlp::{ExampleOf, Mlp, Model, NameModel, OutputsOf, PredictionOf, TargetOf};
 pub use parameters::{DenseLayer, EmbeddingLayer, Parameters};
 pub use symbol::Symbol;
 pub use tensor::{Role, Tensor};
 
 pub(crate) use activation::{ActivationKind, for_every_activation};
-pub(crate) use batch::{Batch, Inputs, Targets, batch, checked_batch, first_non_finite};
+pub(crate) use batch::{
+    Batch, Inputs, OwnLoss, Targets, batch, checked_batch, first_non_finite, own_batch,
+};
 pub(crate) use layer::{Layer, Pass};
 pub(crate) use spec::{
     ACCUMULATORS, HeadKind, HeadSpec, InputSpec, LayerInput, LayerSpec, ModelSpec,

@@ -6,7 +6,7 @@ use super::Trainer;
 use super::optimizer::not_negative;
 use crate::data::Dataset;
 use crate::error::Error;
-use crate::model::{Batch, ExampleOf, Model, TargetOf, checked_batch};
+use crate::model::{ExampleOf, Model, TargetOf, checked_batch};
 
 /// When a loss has stopped falling.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -42,7 +42,7 @@ pub struct Plateau {
 /// ```
 #[derive(Debug, Clone)]
 pub struct EarlyStopping<'a, M: Model> {
-    batch: Batch<'a>,
+    dataset: &'a Dataset<ExampleOf<M>, TargetOf<M>>,
     plateau: Plateau,
     best: Option<Best<M>>,
     /// Evaluations since the best one.
@@ -81,8 +81,9 @@ impl<'a, M: Model> EarlyStopping<'a, M> {
             }
         }
         not_negative("improvement", plateau.improvement)?;
+        checked_batch::<M>(dataset.inputs(), dataset.targets())?;
         Ok(Self {
-            batch: checked_batch::<M>(dataset.inputs(), dataset.targets())?,
+            dataset,
             plateau,
             best: None,
             stale: 0,
@@ -97,7 +98,9 @@ impl<'a, M: Model> EarlyStopping<'a, M> {
         if !trainer.steps().is_multiple_of(self.plateau.every) {
             return ControlFlow::Continue(());
         }
-        let loss = trainer.evaluate_checked(self.batch);
+        let Ok(loss) = trainer.evaluate(self.dataset) else {
+            unreachable!("the data set was checked when this was made");
+        };
         let best = self.best.as_ref().map_or(f32::INFINITY, |best| best.loss);
         if loss < best - self.plateau.improvement {
             self.stale = 0;

@@ -3,6 +3,7 @@
 mod early_stopping;
 mod fit;
 mod optimizer;
+mod own_loss;
 pub mod schedule;
 mod state;
 mod trainer;

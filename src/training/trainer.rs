@@ -184,7 +184,7 @@ impl<M: Model> Trainer<M> {
         self.step_checked(self.optimizer, batch, Path::Example)
     }
 
-    fn step_checked(
+    pub(super) fn step_checked(
         &mut self,
         optimizer: Optimizer,
         batch: Batch<'_>,
@@ -208,7 +208,7 @@ impl<M: Model> Trainer<M> {
         Ok(self.evaluate_checked(batch))
     }
 
-    pub(crate) fn evaluate_checked(&mut self, batch: Batch<'_>) -> f32 {
+    pub(super) fn evaluate_checked(&mut self, batch: Batch<'_>) -> f32 {
         self.engine.loss::<M>(batch)
     }
 

@@ -1,0 +1,207 @@
+//! Steps with a loss of the caller's own.
+
+use core::cell::Cell;
+use core::marker::PhantomData;
+use core::slice::from_ref;
+
+use super::Trainer;
+use crate::engine::Path;
+use crate::error::Error;
+use crate::model::{
+    Batch, ExampleOf, Head, Model, OutputsOf, OwnLoss, first_non_finite, own_batch,
+};
+
+impl<M: Model> Trainer<M> {
+    /// One step on a batch of any length from 1 up, with a loss of the caller's own in place of the head's.
+    ///
+    /// For each example, `loss` is given the outputs of the last layer, logits or numbers, and the target, which may be of any type;
+    /// it returns the example's loss and the gradient of that loss with respect to the outputs. The step goes down the mean over
+    /// the batch: gradients are divided by its length, as with a head's loss, and by nothing else. To weigh an example, multiply
+    /// its loss and gradient. Every optimizer and [clipping](Trainer::with_clipping) work as with a head's loss.
+    ///
+    /// ```
+    /// use fused_mlp::{AdamW, Dense, Mlp, Regression, SeedableRng, Tanh, Trainer, Xoshiro256PlusPlus};
+    ///
+    /// // The mean of the outcomes and their spread: a Gaussian's negative log-likelihood, without its constant.
+    /// let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
+    /// let model = Mlp::<Dense<1>, Tanh<16>, Regression<2>>::fan_in_scaled(&mut rng);
+    /// let mut trainer = Trainer::new(model, AdamW::new(0.01))?;
+    /// let inputs = [[0.1], [0.2], [0.3]];
+    /// let outcomes = [1.0, 2.5, 2.0];
+    /// let gaussian = |&[mean, log_deviation]: &[f32; 2], outcome: &f32| {
+    ///     let precision = (-2.0 * log_deviation).exp();
+    ///     let error = mean - outcome;
+    ///     let square = error * error * precision;
+    ///     (0.5 * square + log_deviation, [error * precision, 1.0 - square])
+    /// };
+    /// let first = trainer.step_with(&inputs, &outcomes, gaussian)?;
+    /// for _ in 0..100 {
+    ///     trainer.step_with(&inputs, &outcomes, gaussian)?;
+    /// }
+    /// assert!(trainer.evaluate_with(&inputs, &outcomes, gaussian)? < first);
+    /// # Ok::<(), fused_mlp::Error>(())
+    /// ```
+    ///
+    /// `loss` must be a pure function: it may be called more than once for an example, and in any order. Where results are to be the
+    /// same on every processor, it must not call the platform's `exp`, `ln` and the like; [`losses`](crate::losses) has what does
+    /// not.
+    ///
+    /// Returns the mean loss before the update.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NonFiniteLoss`] for the first example whose loss or gradient is NaN or infinite; [`Error::EmptyBatch`],
+    /// [`Error::LengthMismatch`], [`Error::TokenOutOfRange`] or [`Error::NonFiniteData`] for a bad batch;
+    /// [`Error::NonFiniteStep`] if the step would make the model non-finite. The model is then as it was before, as it is if
+    /// `loss` panics.
+    pub fn step_with<T: Sync>(
+        &mut self,
+        inputs: &[ExampleOf<M>],
+        targets: &[T],
+        loss: impl Fn(&OutputsOf<M>, &T) -> (f32, OutputsOf<M>) + Sync,
+    ) -> Result<f32, Error> {
+        self.step_with_on(Path::Batch, inputs, targets, loss)
+    }
+
+    /// As [`step_with`](Trainer::step_with), on one example and the path of [`step_one`](Trainer::step_one).
+    ///
+    /// # Errors
+    ///
+    /// As [`step_with`](Trainer::step_with).
+    pub fn step_one_with<T: Sync>(
+        &mut self,
+        input: &ExampleOf<M>,
+        target: &T,
+        loss: impl Fn(&OutputsOf<M>, &T) -> (f32, OutputsOf<M>) + Sync,
+    ) -> Result<f32, Error> {
+        self.step_with_on(Path::Example, from_ref(input), from_ref(target), loss)
+    }
+
+    /// Mean over a batch of any length of a loss of the caller's own, as [`step_with`](Trainer::step_with) takes it.
+    ///
+    /// # Errors
+    ///
+    /// As [`step_with`](Trainer::step_with), but for the step.
+    pub fn evaluate_with<T: Sync>(
+        &mut self,
+        inputs: &[ExampleOf<M>],
+        targets: &[T],
+        loss: impl Fn(&OutputsOf<M>, &T) -> (f32, OutputsOf<M>) + Sync,
+    ) -> Result<f32, Error> {
+        let own = Own::<M, _, _>::new(targets, loss);
+        let batch = own.checked_batch(inputs)?;
+        let mean = self.evaluate_checked(batch);
+        own.first_error().map_or(Ok(mean), Err)
+    }
+
+    fn step_with_on<T: Sync>(
+        &mut self,
+        path: Path,
+        inputs: &[ExampleOf<M>],
+        targets: &[T],
+        loss: impl Fn(&OutputsOf<M>, &T) -> (f32, OutputsOf<M>) + Sync,
+    ) -> Result<f32, Error> {
+        let own = Own::<M, _, _>::new(targets, loss);
+        let batch = own.checked_batch(inputs)?;
+        let result = self.step_checked(self.optimizer(), batch, path);
+        result.map_err(|error| own.first_error().unwrap_or(error))
+    }
+}
+
+/// The caller's loss with the targets of a batch, and the first thing that was wrong with it.
+struct Own<'a, M: Model, T, F> {
+    targets: &'a [T],
+    loss: F,
+    failure: Cell<Option<Failure>>,
+    model: PhantomData<fn() -> M>,
+}
+
+/// A loss, or an element of its gradient, that is not finite.
+#[derive(Clone, Copy)]
+struct Failure {
+    example: usize,
+    output: Option<usize>,
+    value: f32,
+}
+
+impl<'a, M, T, F> Own<'a, M, T, F>
+where
+    M: Model,
+    F: Fn(&OutputsOf<M>, &T) -> (f32, OutputsOf<M>),
+{
+    fn new(targets: &'a [T], loss: F) -> Self {
+        Self {
+            targets,
+            loss,
+            failure: Cell::new(None),
+            model: PhantomData,
+        }
+    }
+
+    /// The batch of these inputs, if there are as many as targets, and the model can take them.
+    fn checked_batch<'b>(&'b self, inputs: &'b [ExampleOf<M>]) -> Result<Batch<'b>, Error> {
+        own_batch::<M>(inputs, self.targets.len(), self)
+    }
+
+    fn first_error(&self) -> Option<Error> {
+        let failure = self.failure.get()?;
+        Some(Error::NonFiniteLoss {
+            example: failure.example,
+            output: failure.output,
+            value: failure.value,
+        })
+    }
+
+    /// Keeps a failure, if it is the first of the batch.
+    fn note(&self, failure: Failure) {
+        let first = self.failure.get();
+        if first.is_none_or(|first| failure.example < first.example) {
+            self.failure.set(Some(failure));
+        }
+    }
+}
+
+impl<M, T, F> OwnLoss for Own<'_, M, T, F>
+where
+    M: Model,
+    F: Fn(&OutputsOf<M>, &T) -> (f32, OutputsOf<M>),
+{
+    fn differentiate(
+        &self,
+        first: usize,
+        examples: usize,
+        scale: f32,
+        outputs: &mut [f32],
+        stride: usize,
+    ) -> f64 {
+        let mut sum = 0.0;
+        for (index, target) in self.targets[first..][..examples].iter().enumerate() {
+            let mut of_example = M::Head::blank();
+            let places = (index..).step_by(stride);
+            for (value, place) in of_example.as_mut().iter_mut().zip(places.clone()) {
+                *value = outputs[place];
+            }
+            let (loss, gradient) = (self.loss)(&of_example, target);
+            let gradient = gradient.as_ref();
+            let bad = match first_non_finite(gradient) {
+                _ if !loss.is_finite() => Some((None, loss)),
+                Some(output) => Some((Some(output), gradient[output])),
+                None => None,
+            };
+            if let Some((output, value)) = bad {
+                let example = first + index;
+                self.note(Failure {
+                    example,
+                    output,
+                    value,
+                });
+                sum = f64::NAN;
+            }
+            sum += f64::from(loss);
+            for (&slope, place) in gradient.iter().zip(places) {
+                outputs[place] = slope * scale;
+            }
+        }
+        sum
+    }
+}
