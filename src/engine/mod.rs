@@ -8,13 +8,14 @@ use alloc::vec::Vec;
 
 use self::dispatch::run;
 use self::gradients::{Gradients, Task};
-use self::padding::{Padded, padded, padded_tensors, unpadded};
+use self::padding::{Padded, pad, padded, padded_tensors, unpadded};
 use crate::error::Error;
 use crate::kernels::buffer::Buffer;
-use crate::kernels::chunk::Workspace;
+use crate::kernels::chunk::{CHUNK, Workspace};
 use crate::kernels::example::ExampleGradients;
 use crate::kernels::finite::Outcome;
 use crate::kernels::gradient_use::GradientUse;
+use crate::kernels::input_gradients::InputGradients;
 use crate::kernels::pairwise::Blocks;
 use crate::kernels::update::{Norm, Step, Update};
 use crate::model::{ACCUMULATORS, Batch, ExampleOf, Model, ModelSpec, PredictionOf};
@@ -176,6 +177,44 @@ impl Engine {
         let outcome = self.differentiate::<M>(batch, path, GradientUse::Store);
         self.update(optimizer, clipping, outcome.loss, steps)?;
         Ok(outcome.loss)
+    }
+
+    /// The part of [`step`](Self::step) after the gradients, with these and this loss.
+    pub(crate) fn apply<M: Model>(
+        &mut self,
+        gradients: &M,
+        loss: f32,
+        optimizer: Optimizer,
+        clipping: Option<f32>,
+        steps: u64,
+    ) -> Result<(), Error> {
+        pad(gradients, self.gradients.whole_mut());
+        self.update(optimizer, clipping, loss, steps)
+    }
+
+    /// The mean loss of a checked batch of an `M`, whose inputs are features, and the gradient of each example's own loss with
+    /// respect to these, `[example][feature]`.
+    pub(crate) fn input_gradients<M: Model>(
+        &mut self,
+        batch: Batch<'_>,
+        d_inputs: &mut [f32],
+    ) -> f32 {
+        let width = M::SPEC.input.width();
+        let mut total = 0.0;
+        for (start, d_inputs) in (0..batch.len)
+            .step_by(CHUNK)
+            .zip(d_inputs.chunks_mut(CHUNK * width))
+        {
+            let examples = start..batch.len.min(start + CHUNK);
+            let kernel = InputGradients {
+                parameters: self.parameters.vectors(),
+                chunk: batch.slice(M::SPEC, examples),
+                workspace: &mut self.workspace,
+                d_inputs,
+            };
+            total += run::<M, _>(self.backend, kernel);
+        }
+        mean(total, batch.len)
     }
 
     /// As [`predict`], with this engine's parameters.

@@ -92,12 +92,17 @@ pub(crate) fn first_failing<M: Model>(model: &M, passes: impl Fn(f32) -> bool) -
 /// A model's numbers in padded storage; the padding is zero.
 pub(super) fn padded<M: Model>(model: &M) -> Buffer {
     let mut buffer = Buffer::zeroed(M::SPEC.parameter_vectors());
+    pad(model, &mut buffer);
+    buffer
+}
+
+/// Writes a model's numbers to padded storage, whose padding is left alone.
+pub(super) fn pad<M: Model>(model: &M, buffer: &mut Buffer) {
     for (padded, (tensor, values)) in padded_tensors(M::SPEC).zip(model.tensors()) {
         for (row, values) in values.chunks_exact(tensor.columns).enumerate() {
             buffer.floats_mut()[padded.row(row)].copy_from_slice(values);
         }
     }
-    buffer
 }
 
 /// The model whose numbers are in padded storage.

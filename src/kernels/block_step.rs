@@ -87,7 +87,7 @@ impl ShapedKernel for BlockStep<'_> {
 
 /// The outputs of a chunk, `[output][example]`.
 #[inline(always)]
-fn forward<'a, S: Simd, N: Shape>(
+pub(super) fn forward<'a, S: Simd, N: Shape>(
     simd: S,
     shape: N,
     parameters: &[[f32; LANES]],
@@ -272,7 +272,7 @@ impl<S: Simd, N: Shape> Pass for BackwardPass<'_, S, N> {
 
 /// Of activations up to a layer's outputs: those up to its inputs, and the gradient of its outputs.
 #[inline(always)]
-fn split_outputs(
+pub(super) fn split_outputs(
     layer: LayerSpec,
     activations: &mut [[f32; LANES]],
 ) -> (&mut [[f32; LANES]], &[[f32; LANES]]) {
@@ -283,7 +283,7 @@ fn split_outputs(
 
 /// Of activations up to a layer's inputs: the slopes of these, if they are stored, and the inputs.
 #[inline(always)]
-fn split_inputs(
+pub(super) fn split_inputs(
     layer: LayerSpec,
     activations: &mut [[f32; LANES]],
 ) -> (&[[f32; LANES]], &mut [[f32; LANES]]) {

@@ -22,6 +22,7 @@ pub(crate) mod example;
 pub(crate) mod finite;
 pub(crate) mod gradient_use;
 pub(crate) mod heads;
+pub(crate) mod input_gradients;
 pub(crate) mod losses;
 pub(crate) mod math;
 pub(crate) mod pairwise;

@@ -2,6 +2,7 @@
 
 mod early_stopping;
 mod fit;
+mod gradients;
 mod optimizer;
 mod own_loss;
 pub mod schedule;
@@ -10,6 +11,7 @@ mod trainer;
 
 pub use early_stopping::{Best, EarlyStopping, Plateau};
 pub use fit::{Fit, Fitted, Progress};
+pub use gradients::Gradients;
 pub use optimizer::{AdamW, Momentum, Optimizer, Sgd};
 pub use state::TrainingState;
 pub use trainer::Trainer;

@@ -109,7 +109,7 @@ impl<M: Model> Trainer<M> {
 }
 
 /// The caller's loss with the targets of a batch, and the first thing that was wrong with it.
-struct Own<'a, M: Model, T, F> {
+pub(super) struct Own<'a, M: Model, T, F> {
     targets: &'a [T],
     loss: F,
     failure: Cell<Option<Failure>>,
@@ -129,7 +129,7 @@ where
     M: Model,
     F: Fn(&OutputsOf<M>, &T) -> (f32, OutputsOf<M>),
 {
-    fn new(targets: &'a [T], loss: F) -> Self {
+    pub(super) fn new(targets: &'a [T], loss: F) -> Self {
         Self {
             targets,
             loss,
@@ -139,11 +139,14 @@ where
     }
 
     /// The batch of these inputs, if there are as many as targets, and the model can take them.
-    fn checked_batch<'b>(&'b self, inputs: &'b [ExampleOf<M>]) -> Result<Batch<'b>, Error> {
+    pub(super) fn checked_batch<'b>(
+        &'b self,
+        inputs: &'b [ExampleOf<M>],
+    ) -> Result<Batch<'b>, Error> {
         own_batch::<M>(inputs, self.targets.len(), self)
     }
 
-    fn first_error(&self) -> Option<Error> {
+    pub(super) fn first_error(&self) -> Option<Error> {
         let failure = self.failure.get()?;
         Some(Error::NonFiniteLoss {
             example: failure.example,

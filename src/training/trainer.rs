@@ -30,10 +30,10 @@ use crate::simd::Backend;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Trainer<M: Model> {
-    engine: Engine,
+    pub(super) engine: Engine,
     optimizer: Optimizer,
-    clipping: Option<f32>,
-    steps: u64,
+    pub(super) clipping: Option<f32>,
+    pub(super) steps: u64,
     model: PhantomData<fn() -> M>,
 }
 

@@ -8,6 +8,7 @@ mod common;
 mod support;
 
 mod fit;
+mod gradients;
 mod own_loss;
 mod pytorch;
 mod pytorch_deep;
