@@ -93,6 +93,8 @@ pub enum Error {
     },
     /// NaN or an infinity among the outputs for an input: parameters and input are finite, and too large.
     NonFinitePrediction {
+        /// Which example of the batch, from 0.
+        example: usize,
         /// Which output, from 0.
         output: usize,
         /// The value.
@@ -247,9 +249,13 @@ impl fmt::Display for Error {
                 f,
                 "moment {moment} of {tensor}[{row}, {column}] must be {expected}, not {value}"
             ),
-            Self::NonFinitePrediction { output, value } => write!(
+            Self::NonFinitePrediction {
+                example,
+                output,
+                value,
+            } => write!(
                 f,
-                "output {output} is {value}; the parameters and this input are too large to predict with"
+                "output {output} for example {example} is {value}; the parameters and this input are too large to predict with"
             ),
             Self::NonFiniteLoss {
                 example,

@@ -30,7 +30,7 @@
 //! | models | [`Mlp`] of [`Tokens`] or [`Dense`]; one to eight hidden layers of [`Tanh`], [`Relu`], [`LeakyRelu`], [`ClippedRelu`], [`Sigmoid`], [`Silu`], [`Gelu`] or [`Softplus`]; [`Softmax`], [`Regression`] or [`Binary`]; a regression's loss is [`SquaredError`] or [`Huber`] |
 //! | training | [`Trainer::step`] and [`Trainer::step_batch`] on batches, [`Trainer::step_one`] on one example; [`Trainer::step_with`] with a loss of your own, and [`losses`] to start from; [`Gradients`] as values, and those of the inputs; [`Sgd`], [`Momentum`], [`AdamW`]; clipping |
 //! | whole runs | [`Trainer::fit`], [`schedule`], [`EarlyStopping`]; [`TrainingState`] to go on later |
-//! | prediction | [`Predictor`], [`sample`] |
+//! | prediction | [`Predictor`], one input at a time or whole batches; [`Confusion`]; [`sample`] |
 //! | data | [`Corpus`], [`Vocabulary`], [`Dataset`], [`Minibatch`]; draws that are the same everywhere: [`random`] |
 //! | checks | [`gradcheck`] against the [`reference`](mod@reference) in `f64`, and it against finite differences |
 //! | files | models and training states in safetensors files, as PyTorch's programs have them: `weights`, by feature `safetensors` |
@@ -154,7 +154,7 @@ pub use model::{
     OutputsOf, PredictionOf, Regression, Relu, Sigmoid, Silu, Softmax, Softplus, SquaredError,
     Tanh, TargetOf, Tokens,
 };
-pub use prediction::{Predictor, sample};
+pub use prediction::{Confusion, Predictor, Scratch, sample};
 pub use rand_xoshiro::Xoshiro256PlusPlus;
 pub use rand_xoshiro::rand_core::{Rng, SeedableRng};
 pub use simd::Backend;

@@ -225,7 +225,7 @@ impl Outcome {
     fn keep_prediction(&mut self, what: &'static str, result: Result<impl AsRef<[f32]>, Error>) {
         match result {
             Ok(outputs) => self.keep(what, outputs.as_ref()),
-            Err(Error::NonFinitePrediction { output, value }) => {
+            Err(Error::NonFinitePrediction { output, value, .. }) => {
                 self.keep("refused", &[output as f32, value]);
             }
             Err(other) => panic!("{other}"),

@@ -3,9 +3,13 @@
 use core::slice::from_ref;
 
 use crate::error::Error;
+use crate::kernels::batch_outputs::BatchOutputs;
+use crate::kernels::chunk::{CHUNK, Workspace};
 use crate::kernels::example::ExampleOutputs;
 use crate::kernels::shape::{Fixed, Shaped, ShapedKernel};
-use crate::model::{Example, ExampleOf, Head, HiddenLayers, Model, PredictionOf, first_non_finite};
+use crate::model::{
+    Example, ExampleOf, Head, HiddenLayers, Model, ModelSpec, PredictionOf, first_non_finite,
+};
 use crate::simd::{Backend, LANES};
 
 /// Runs a kernel with the shape of an `M` as constants, where the backend has instructions of its own.
@@ -47,11 +51,53 @@ pub(crate) fn predict<M: Model>(
             },
         );
     });
-    match first_non_finite(prediction.as_ref()) {
-        Some(output) => Err(Error::NonFinitePrediction {
-            output,
-            value: prediction.as_ref()[output],
+    check_outputs(prediction.as_ref(), M::SPEC)?;
+    Ok(prediction)
+}
+
+/// As [`predict`], for a batch and on the path for batches; as many predictions as inputs.
+pub(crate) fn predict_batch<M: Model>(
+    backend: Backend,
+    parameters: &[[f32; LANES]],
+    inputs: &[ExampleOf<M>],
+    normalise: bool,
+    workspace: &mut Workspace,
+    predictions: &mut [PredictionOf<M>],
+) -> Result<(), Error> {
+    if inputs.len() != predictions.len() {
+        return Err(Error::LengthMismatch {
+            inputs: inputs.len(),
+            targets: predictions.len(),
+        });
+    }
+    let flat = ExampleOf::<M>::flatten(inputs);
+    flat.check(M::SPEC)?;
+    for (start, predictions) in (0..inputs.len())
+        .step_by(CHUNK)
+        .zip(predictions.chunks_mut(CHUNK))
+    {
+        let examples = predictions.len();
+        let kernel = BatchOutputs {
+            parameters,
+            inputs: flat.slice(M::SPEC, start, examples),
+            examples,
+            normalise,
+            workspace,
+            outputs: M::Head::flatten(predictions),
+        };
+        run::<M, _>(backend, kernel);
+    }
+    check_outputs(M::Head::flatten(predictions), M::SPEC)
+}
+
+/// Refuses outputs of examples one after another that are not finite.
+fn check_outputs(outputs: &[f32], spec: ModelSpec) -> Result<(), Error> {
+    match first_non_finite(outputs) {
+        Some(index) => Err(Error::NonFinitePrediction {
+            example: index / spec.head.outputs,
+            output: index % spec.head.outputs,
+            value: outputs[index],
         }),
-        None => Ok(prediction),
+        None => Ok(()),
     }
 }

@@ -22,7 +22,7 @@ use crate::model::{ACCUMULATORS, Batch, ExampleOf, Model, ModelSpec, PredictionO
 use crate::simd::{Backend, LANES};
 use crate::training::{Optimizer, Sgd};
 
-pub(crate) use self::dispatch::predict;
+pub(crate) use self::dispatch::{predict, predict_batch};
 #[cfg(feature = "serde")]
 pub(crate) use self::padding::check_finite;
 pub(crate) use self::padding::{checked_and_padded, first_failing};
@@ -224,6 +224,25 @@ impl Engine {
         normalise: bool,
     ) -> Result<PredictionOf<M>, Error> {
         predict::<M>(self.backend, self.parameters.vectors(), input, normalise)
+    }
+
+    /// As [`predict_batch`], with this engine's parameters and working storage.
+    pub(crate) fn batch_outputs<M: Model>(
+        &mut self,
+        inputs: &[ExampleOf<M>],
+        normalise: bool,
+        predictions: &mut [PredictionOf<M>],
+    ) -> Result<(), Error> {
+        let parameters = self.parameters.vectors();
+        let workspace = &mut self.workspace;
+        predict_batch::<M>(
+            self.backend,
+            parameters,
+            inputs,
+            normalise,
+            workspace,
+            predictions,
+        )
     }
 
     /// The part of [`step`](Self::step) after the gradients, in a pass over all of them.

@@ -51,6 +51,23 @@ pub(crate) fn loss<S: Simd>(
     loss
 }
 
+/// Replaces `logits[output][example]` by probabilities; numbers stay as they are.
+#[inline(always)]
+pub(crate) fn normalise<S: Simd>(simd: S, head: HeadSpec, outputs: &mut [[f32; LANES]]) {
+    let outputs = &mut outputs[..head.outputs * VECTORS];
+    match head.kind {
+        HeadKind::Softmax => {
+            softmax(simd, Symbols::Bytes(&[]), 1.0, outputs);
+        }
+        HeadKind::Logistic => {
+            for z in outputs {
+                simd.store(sigmoid(simd, simd.load(z)).0, z);
+            }
+        }
+        HeadKind::SquaredError | HeadKind::Huber => {}
+    }
+}
+
 /// Losses of the examples of a chunk.
 type Losses = [[f32; LANES]; VECTORS];
 

@@ -12,6 +12,7 @@
 //! Working storage is a [`Workspace`](chunk::Workspace) of [`Buffer`](buffer::Buffer)s, made once.
 
 pub(crate) mod activation;
+pub(crate) mod batch_outputs;
 pub(crate) mod block_step;
 pub(crate) mod buffer;
 pub(crate) mod chunk;

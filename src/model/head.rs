@@ -28,6 +28,10 @@ pub trait Head: Sealed + Debug + Clone + Copy + Send + Sync + 'static {
     #[doc(hidden)]
     fn blank() -> Self::Prediction;
 
+    /// Their numbers, one prediction after another.
+    #[doc(hidden)]
+    fn flatten(predictions: &mut [Self::Prediction]) -> &mut [f32];
+
     #[doc(hidden)]
     const SPEC: HeadSpec;
 }
@@ -70,6 +74,57 @@ pub trait RegressionLoss:
     const KIND: HeadKind;
 }
 
+/// A head of classes: [`Softmax`] or [`Binary`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not predict classes",
+    note = "a head of classes is `Softmax<CLASSES>` or `Binary`"
+)]
+pub trait Classifier: Head {
+    /// Number of classes; 2 for yes or no.
+    const CLASSES: usize;
+
+    /// The class with the largest logit, the first of them if several are equal.
+    #[doc(hidden)]
+    fn likeliest(logits: &Self::Prediction) -> usize;
+    #[doc(hidden)]
+    fn class_of(target: &Self::Target) -> usize;
+}
+
+impl<const CLASSES: usize, Class: Symbol + Target> Classifier for Softmax<CLASSES, Class> {
+    const CLASSES: usize = CLASSES;
+
+    fn likeliest(logits: &[f32; CLASSES]) -> usize {
+        largest(logits)
+    }
+
+    fn class_of(&target: &Class) -> usize {
+        target.into()
+    }
+}
+
+impl Classifier for Binary {
+    const CLASSES: usize = 2;
+
+    fn likeliest(&[logit]: &[f32; 1]) -> usize {
+        usize::from(logit > 0.0)
+    }
+
+    fn class_of(&target: &bool) -> usize {
+        usize::from(target)
+    }
+}
+
+/// The index of the largest value, the first of them if several are equal.
+pub(crate) fn largest(values: &[f32]) -> usize {
+    let mut best = 0;
+    for (index, &value) in values.iter().enumerate() {
+        if value > values[best] {
+            best = index;
+        }
+    }
+    best
+}
+
 impl Sealed for SquaredError {}
 impl RegressionLoss for SquaredError {
     const KIND: HeadKind = HeadKind::SquaredError;
@@ -88,6 +143,10 @@ impl<const CLASSES: usize, Class: Symbol + Target> Head for Softmax<CLASSES, Cla
 
     fn blank() -> [f32; CLASSES] {
         [0.0; CLASSES]
+    }
+
+    fn flatten(predictions: &mut [[f32; CLASSES]]) -> &mut [f32] {
+        predictions.as_flattened_mut()
     }
 
     const SPEC: HeadSpec = {
@@ -114,6 +173,10 @@ impl<const OUTPUTS: usize, L: RegressionLoss> Head for Regression<OUTPUTS, L> {
         [0.0; OUTPUTS]
     }
 
+    fn flatten(predictions: &mut [[f32; OUTPUTS]]) -> &mut [f32] {
+        predictions.as_flattened_mut()
+    }
+
     const SPEC: HeadSpec = {
         assert!(OUTPUTS > 0, "a regression needs at least one output");
         HeadSpec {
@@ -132,6 +195,10 @@ impl Head for Binary {
 
     fn blank() -> [f32; 1] {
         [0.0]
+    }
+
+    fn flatten(predictions: &mut [[f32; 1]]) -> &mut [f32] {
+        predictions.as_flattened_mut()
     }
 
     const SPEC: HeadSpec = HeadSpec {

@@ -40,7 +40,9 @@ mod sealed {
 
 pub use activation::Activation;
 pub use batch::{Example, Target};
-pub use head::{Binary, Head, Huber, Regression, RegressionLoss, Softmax, SquaredError};
+pub use head::{
+    Binary, Classifier, Head, Huber, Regression, RegressionLoss, Softmax, SquaredError,
+};
 pub use hidden::{
     ClippedRelu, Gelu, HiddenLayer, HiddenLayers, LeakyRelu, Relu, Sigmoid, Silu, Softplus, Tanh,
 };
@@ -54,6 +56,7 @@ pub(crate) use activation::{ActivationKind, for_every_activation};
 pub(crate) use batch::{
     Batch, Inputs, OwnLoss, Targets, batch, checked_batch, first_non_finite, own_batch,
 };
+pub(crate) use head::largest;
 pub(crate) use layer::{Layer, Pass};
 pub(crate) use spec::{
     ACCUMULATORS, HeadKind, HeadSpec, InputSpec, LayerInput, LayerSpec, ModelSpec,

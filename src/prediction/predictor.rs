@@ -8,7 +8,8 @@ use super::sample;
 use crate::engine::{self, checked_and_padded};
 use crate::error::Error;
 use crate::kernels::buffer::Buffer;
-use crate::model::{ExampleOf, Model, PredictionOf, Softmax};
+use crate::kernels::chunk::Workspace;
+use crate::model::{ExampleOf, Model, OutputsOf, PredictionOf, Softmax, largest};
 use crate::simd::Backend;
 
 /// A model's padded weights, and a backend: predicts through `&self`, from any number of threads, and allocates nothing.
@@ -31,6 +32,30 @@ pub struct Predictor<M> {
     parameters: Buffer,
     backend: Backend,
     model: PhantomData<fn() -> M>,
+}
+
+/// Working storage for predictions of batches, made once: one for each thread that predicts.
+#[derive(Clone, Debug)]
+pub struct Scratch<M> {
+    workspace: Workspace,
+    model: PhantomData<fn() -> M>,
+}
+
+impl<M: Model> Scratch<M> {
+    /// For a model of this type.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            workspace: Workspace::new(M::SPEC),
+            model: PhantomData,
+        }
+    }
+}
+
+impl<M: Model> Default for Scratch<M> {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl<M: Model> Predictor<M> {
@@ -74,6 +99,68 @@ impl<M: Model> Predictor<M> {
         self.outputs(input, false)
     }
 
+    /// [`predict`](Predictor::predict) for a whole batch, on the path for batches: the same mathematics in another order of sums,
+    /// and several times as fast for each input. `predictions` is overwritten; nothing is allocated.
+    ///
+    /// ```
+    /// use fused_mlp::{Dense, Mlp, Predictor, Regression, Scratch, SeedableRng, Tanh, Xoshiro256PlusPlus};
+    ///
+    /// type Model = Mlp<Dense<8>, (Tanh<64>, Tanh<64>), Regression<2>>;
+    /// let model = Model::fan_in_scaled(&mut Xoshiro256PlusPlus::seed_from_u64(1));
+    /// let predictor = Predictor::new(&model)?;
+    /// let mut scratch = Scratch::new(); // one for each thread
+    /// let inputs = [[0.5; 8]; 100];
+    /// let mut predictions = [[0.0; 2]; 100];
+    /// predictor.predict_batch(&inputs, &mut scratch, &mut predictions)?;
+    /// let [y, _] = predictor.predict(&inputs[7])?;
+    /// assert!((predictions[7][0] - y).abs() < 1e-5);
+    /// # Ok::<(), fused_mlp::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`predict`](Predictor::predict); [`Error::LengthMismatch`] for more or fewer predictions than inputs.
+    pub fn predict_batch(
+        &self,
+        inputs: &[ExampleOf<M>],
+        scratch: &mut Scratch<M>,
+        predictions: &mut [PredictionOf<M>],
+    ) -> Result<(), Error> {
+        self.batch_outputs(inputs, true, scratch, predictions)
+    }
+
+    /// [`logits`](Predictor::logits) for a whole batch, as [`predict_batch`](Predictor::predict_batch).
+    ///
+    /// # Errors
+    ///
+    /// As [`predict_batch`](Predictor::predict_batch).
+    pub fn logits_batch(
+        &self,
+        inputs: &[ExampleOf<M>],
+        scratch: &mut Scratch<M>,
+        outputs: &mut [OutputsOf<M>],
+    ) -> Result<(), Error> {
+        self.batch_outputs(inputs, false, scratch, outputs)
+    }
+
+    fn batch_outputs(
+        &self,
+        inputs: &[ExampleOf<M>],
+        normalise: bool,
+        scratch: &mut Scratch<M>,
+        outputs: &mut [OutputsOf<M>],
+    ) -> Result<(), Error> {
+        let (parameters, workspace) = (self.parameters.vectors(), &mut scratch.workspace);
+        engine::predict_batch::<M>(
+            self.backend,
+            parameters,
+            inputs,
+            normalise,
+            workspace,
+            outputs,
+        )
+    }
+
     fn outputs(&self, input: &ExampleOf<M>, normalise: bool) -> Result<PredictionOf<M>, Error> {
         engine::predict::<M>(self.backend, self.parameters.vectors(), input, normalise)
     }
@@ -87,7 +174,7 @@ impl<M: Model<Head = Softmax<CLASSES>>, const CLASSES: usize> Predictor<M> {
     ///
     /// As [`predict`](Predictor::predict).
     pub fn top(&self, input: &ExampleOf<M>) -> Result<usize, Error> {
-        Ok(sample::largest(&self.logits(input)?))
+        Ok(largest(&self.logits(input)?))
     }
 
     /// A class drawn from the softmax of `logits / temperature`, as [`categorical`](sample::categorical) draws it.

@@ -7,7 +7,7 @@ use rand_xoshiro::rand_core::Rng;
 
 use crate::data::{Vocabulary, push};
 use crate::error::Error;
-use crate::model::{Head, Input, Model, Softmax, Symbol, Tokens};
+use crate::model::{Head, Input, Model, Softmax, Symbol, Tokens, largest};
 use crate::random::unit;
 use crate::training::Trainer;
 
@@ -47,17 +47,6 @@ pub fn categorical(logits: &[f32], temperature: f32, rng: &mut impl Rng) -> Resu
         }
     }
     Ok(best) // Rounding can leave a crumb beyond the last class.
-}
-
-/// The place of the largest value, the first of them if several are equal.
-pub(crate) fn largest(values: &[f32]) -> usize {
-    let mut best = 0;
-    for (place, &value) in values.iter().enumerate() {
-        if value > values[best] {
-            best = place;
-        }
-    }
-    best
 }
 
 /// Draws a name, character by character, until the end mark or `max_len` characters.

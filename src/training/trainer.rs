@@ -8,7 +8,9 @@ use super::optimizer::{Optimizer, check_clipping};
 use crate::data::{Dataset, Limits, Minibatch};
 use crate::engine::{Engine, Path};
 use crate::error::Error;
-use crate::model::{Batch, ExampleOf, Model, PredictionOf, TargetOf, batch, checked_batch};
+use crate::model::{
+    Batch, ExampleOf, Model, OutputsOf, PredictionOf, TargetOf, batch, checked_batch,
+};
 use crate::simd::Backend;
 
 /// Trains a model, one fused step at a time.
@@ -230,6 +232,33 @@ impl<M: Model> Trainer<M> {
     /// As [`predict`](Trainer::predict).
     pub fn logits(&self, input: &ExampleOf<M>) -> Result<PredictionOf<M>, Error> {
         self.engine.example_outputs::<M>(input, false)
+    }
+
+    /// [`predict`](Trainer::predict) for a whole batch, on the path for batches: the same mathematics in another order of sums, and
+    /// several times as fast for each input. `predictions` is overwritten.
+    ///
+    /// # Errors
+    ///
+    /// As [`predict`](Trainer::predict); [`Error::LengthMismatch`] for more or fewer predictions than inputs.
+    pub fn predict_batch(
+        &mut self,
+        inputs: &[ExampleOf<M>],
+        predictions: &mut [PredictionOf<M>],
+    ) -> Result<(), Error> {
+        self.engine.batch_outputs::<M>(inputs, true, predictions)
+    }
+
+    /// [`logits`](Trainer::logits) for a whole batch, as [`predict_batch`](Trainer::predict_batch).
+    ///
+    /// # Errors
+    ///
+    /// As [`predict_batch`](Trainer::predict_batch).
+    pub fn logits_batch(
+        &mut self,
+        inputs: &[ExampleOf<M>],
+        outputs: &mut [OutputsOf<M>],
+    ) -> Result<(), Error> {
+        self.engine.batch_outputs::<M>(inputs, false, outputs)
     }
 
     /// The optimizer, with the learning rate that was set last.

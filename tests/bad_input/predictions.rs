@@ -67,6 +67,7 @@ fn an_output_that_overflows_is_named() {
     model.output.weights[(1, 0)] = f32::MAX;
     model.output.weights[(1, 1)] = f32::MAX;
     let overflow = Error::NonFinitePrediction {
+        example: 0,
         output: 1,
         value: f32::INFINITY,
     };
@@ -74,7 +75,10 @@ fn an_output_that_overflows_is_named() {
         assert_eq!(result, Err(overflow.clone()));
     }
     let message = overflow.to_string();
-    assert!(message.contains("output 1 is inf"), "{message}");
+    assert!(
+        message.contains("output 1 for example 0 is inf"),
+        "{message}"
+    );
     for result in ways(&model, &[0.5]) {
         assert_eq!(result, Ok([0.0, f32::MAX, 0.0]));
     }

@@ -6,8 +6,8 @@
 use fused_mlp::model::{Head, HiddenLayers};
 use fused_mlp::reference::Reference;
 use fused_mlp::{
-    Backend, Binary, Dense, Mlp, Model, Predictor, Regression, Relu, Sgd, Softmax, Tanh, TargetOf,
-    Tokens, Trainer,
+    Backend, Binary, Confusion, Dataset, Dense, Error, Gelu, Mlp, Model, Predictor, Regression,
+    Relu, Scratch, Sgd, Softmax, Tanh, TargetOf, Tokens, Trainer,
 };
 
 use crate::kernels::case;
@@ -25,7 +25,7 @@ fn predictions<I: RandomInput, L: HiddenLayers, O: Head>(
     let mut all = Vec::new();
     for backend in Backend::available() {
         let trainer = Trainer::new(model.clone(), Sgd::new(0.1)).unwrap();
-        let trainer = trainer.with_backend(backend);
+        let mut trainer = trainer.with_backend(backend);
         all.push([
             trainer.predict(input).unwrap(),
             trainer.logits(input).unwrap(),
@@ -35,11 +35,43 @@ fn predictions<I: RandomInput, L: HiddenLayers, O: Head>(
             predictor.predict(input).unwrap(),
             predictor.logits(input).unwrap(),
         ]);
+        // On the path for batches, as the last of a chunk and of a longer batch.
+        let [before, _] = all[0];
+        for len in [1, 45] {
+            let inputs = vec![*input; len];
+            let of_trainer = batch(len, before, |to| trainer.predict_batch(&inputs, to));
+            let logits = batch(len, before, |to| trainer.logits_batch(&inputs, to));
+            let mut scratch = Scratch::new();
+            assert_eq!(
+                batch(len, before, |to| predictor.predict_batch(
+                    &inputs,
+                    &mut scratch,
+                    to
+                )),
+                of_trainer
+            );
+            assert_eq!(
+                batch(len, before, |to| predictor.logits_batch(
+                    &inputs,
+                    &mut scratch,
+                    to
+                )),
+                logits
+            );
+            all.push([of_trainer, logits]);
+        }
     }
-    // The model's own face runs on the fastest backend, which is the last, and may be one that rounds twice.
-    let [_, logits] = all[all.len() - 1];
+    // The model's own face runs on the fastest backend, as a new predictor does, and it may be one that rounds twice.
+    let logits = Predictor::new(model).unwrap().logits(input).unwrap();
     all.push([model.predict(input).unwrap(), logits]);
     all
+}
+
+/// The last of so many predictions that `predict` makes; what is there before does not matter.
+fn batch<P: Copy>(len: usize, before: P, predict: impl FnOnce(&mut [P]) -> Result<(), Error>) -> P {
+    let mut predictions = vec![before; len];
+    predict(&mut predictions).unwrap();
+    predictions[len - 1]
 }
 
 /// One random model after another, with one input each.
@@ -132,6 +164,109 @@ fn the_probability_of_yes_is_that_of_the_reference() {
             assert!(is_close(logits[0], odds, 1.0), "{} for {odds}", logits[0]);
         }
     });
+}
+
+/// Each example of a batch has its own prediction, wherever it stands, with the same bits on every fused backend.
+#[test]
+fn every_example_of_a_batch_has_its_own_prediction() {
+    type Letters = Mlp<Tokens<9, 3, 2>, (Gelu<17>, Tanh<7>), Softmax<37>>;
+    let case = Case::<Tokens<9, 3, 2>, (Gelu<17>, Tanh<7>), Softmax<37>>::fan_in_scaled(3, 101);
+    let model: Letters = case.model;
+    let mut expected: Option<Vec<[f32; 37]>> = None;
+    for backend in Backend::available() {
+        let predictor = Predictor::new(&model).unwrap().with_backend(backend);
+        let mut scratch = Scratch::new();
+        for len in [0, 1, 31, 32, 33, 101] {
+            let mut predictions = vec![[f32::NAN; 37]; len];
+            predictor
+                .predict_batch(&case.inputs[..len], &mut scratch, &mut predictions)
+                .unwrap();
+            for (input, found) in case.inputs.iter().zip(&predictions) {
+                let single = predictor.predict(input).unwrap();
+                for (found, single) in found.iter().zip(single) {
+                    assert!((found - single).abs() <= 1e-6, "{found} for {single}");
+                }
+            }
+            if backend.is_fused() && len == 101 {
+                assert_eq!(
+                    *expected.get_or_insert_with(|| predictions.clone()),
+                    predictions
+                );
+            }
+        }
+        let mut few = [[0.0; 37]; 3];
+        let error = predictor
+            .predict_batch(&case.inputs[..2], &mut scratch, &mut few)
+            .unwrap_err();
+        assert_eq!(
+            error,
+            Error::LengthMismatch {
+                inputs: 2,
+                targets: 3
+            }
+        );
+        let error = predictor
+            .predict_batch(&[[0, 1, 2], [0, 9, 2], [0; 3]], &mut scratch, &mut few)
+            .unwrap_err();
+        assert!(
+            matches!(
+                error,
+                Error::TokenOutOfRange {
+                    example: 1,
+                    position: 1,
+                    ..
+                }
+            ),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn an_overflow_in_a_batch_names_its_example() {
+    let mut model = Mlp::<Dense<1>, Relu<1>, Regression<2>>::zeroed();
+    model.input.weights[0] = 1.0;
+    model.output.weights[(1, 0)] = f32::MAX;
+    let mut inputs = vec![[0.5]; 70];
+    inputs[66] = [2.0];
+    let mut trainer = Trainer::new(model, Sgd::new(0.1)).unwrap();
+    let error = trainer
+        .predict_batch(&inputs, &mut [[0.0; 2]; 70])
+        .unwrap_err();
+    let expected = Error::NonFinitePrediction {
+        example: 66,
+        output: 1,
+        value: f32::INFINITY,
+    };
+    assert_eq!(error, expected);
+}
+
+#[test]
+fn confusion_counts_the_likeliest_classes() {
+    let case = Case::<Dense<4>, Tanh<9>, Softmax<5>>::fan_in_scaled(4, 700);
+    let mut trainer = Trainer::new(case.model, Sgd::new(0.1)).unwrap();
+    let predictor = Predictor::new(&trainer.model()).unwrap();
+    let data = Dataset::new(case.inputs.clone(), case.targets.clone()).unwrap();
+    let confusion = trainer.confusion(&data).unwrap();
+    let mut expected = Confusion::new(5);
+    for (input, &target) in case.inputs.iter().zip(&case.targets) {
+        expected.add(target.into(), predictor.top(input).unwrap());
+    }
+    assert_eq!(confusion, expected);
+    assert_eq!(confusion.total(), 700);
+
+    // One neuron that says yes to positive numbers.
+    let mut model = Mlp::<Dense<1>, Tanh<1>, Binary>::zeroed();
+    model.input.weights[0] = 1.0;
+    model.output.weights[0] = 1.0;
+    let mut trainer = Trainer::new(model, Sgd::new(0.1)).unwrap();
+    let inputs = vec![[0.5], [0.2], [-0.1], [0.0], [-3.0]];
+    let data = Dataset::new(inputs, vec![true, false, true, false, false]).unwrap();
+    let confusion = trainer.confusion(&data).unwrap();
+    let counts = [(0, 0), (0, 1), (1, 0), (1, 1)]
+        .map(|(target, predicted)| confusion.count(target, predicted));
+    assert_eq!(counts, [2, 1, 1, 1]);
+    assert_eq!(confusion.accuracy(), Some(0.6));
 }
 
 /// Asserts that the loss of a batch, whose true value is `expected`, comes out within a millionth on every path.
