@@ -10,7 +10,9 @@ mod support;
 use std::io::Write;
 use std::{env, io, thread};
 
+use fused_mlp::losses::quantile;
 use fused_mlp::model::HiddenLayers;
+use fused_mlp::random::below;
 use fused_mlp::{
     AdamW, Backend, Binary, ClippedRelu, Corpus, Dataset, Dense, Error, Gelu, Huber, LeakyRelu,
     Minibatch, Mlp, Model, Momentum, NameModel, Optimizer, Predictor, Regression, Relu,
@@ -84,15 +86,53 @@ impl Run {
     }
 }
 
-fn sha256(model: &NameModel) -> String {
+fn sha256(model: &impl Model) -> String {
+    sha256_of(&flat(model))
+}
+
+fn sha256_of(values: &[f32]) -> String {
     let mut hash = Sha256::new();
-    for (_, values) in model.tensors() {
-        for value in values {
-            hash.update(value.to_le_bytes());
-        }
+    for value in values {
+        hash.update(value.to_le_bytes());
     }
     let digest = hash.finalize();
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What depth, activations that store slopes, blocks, a loss of one's own, single examples and predictions of batches end on.
+#[test]
+fn a_deep_run_ends_on_the_committed_bits_on_every_fused_backend() {
+    type Deep =
+        Mlp<Tokens<300, 3, 2, u16>, (Silu<17>, Gelu<9>, Softplus<20>, Sigmoid<7>), Regression<3>>;
+    const PARAMETERS: &str = "ada2bafba9a1b0df501f4efa1319db6d5d7f2a9c666586877b5e5bd5706f83d5";
+    const PREDICTIONS: &str = "1fca75c1a578cd1bc2edc08963f1fd65ac1c3e867f4f5d2224feed09a4b9ceca";
+    for backend in fused() {
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
+        let model = Deep::torch_default(&mut rng);
+        let mut trainer = Trainer::new(model, AdamW::new(0.01))
+            .unwrap()
+            .with_backend(backend);
+        let mut draw = || {
+            let token = |_| u16::try_from(below(&mut rng, 300)).unwrap();
+            let input = [(); 3].map(token);
+            (input, input.map(|token| f32::from(token) / 300.0))
+        };
+        let (inputs, targets): (Vec<_>, Vec<_>) = (0..100).map(|_| draw()).unzip();
+        for step in 0..15 {
+            trainer.step(&inputs, &targets).unwrap();
+            let own = |z: &[f32; 3], y: &[f32; 3]| quantile(z, y, 0.75);
+            trainer.step_with(&inputs, &targets, own).unwrap();
+            trainer.step_one(&inputs[step], &targets[step]).unwrap();
+        }
+        assert_eq!(sha256(&trainer.model()), PARAMETERS, "{backend}");
+        let mut predictions = [[0.0; 3]; 100];
+        trainer.predict_batch(&inputs, &mut predictions).unwrap();
+        assert_eq!(
+            sha256_of(predictions.as_flattened()),
+            PREDICTIONS,
+            "{backend}"
+        );
+    }
 }
 
 #[test]

@@ -178,11 +178,21 @@ fn run<I: Input<Example: Draw>, L: HiddenLayers, O: Head<Target: Draw>>(
             }
         };
         for (inputs, targets) in &steps {
-            for is_one in [false, true] {
+            for way in Way::ALL {
                 let before = bits_of(&trainer.model());
-                let loss = match (inputs.first(), targets.first()) {
-                    (Some(input), Some(target)) if is_one => trainer.step_one(input, target),
-                    _ => trainer.step(inputs, targets),
+                let loss = match (way, inputs.first(), targets.first()) {
+                    (Way::One, Some(input), Some(target)) => trainer.step_one(input, target),
+                    (Way::OneWith, Some(input), Some(target)) => {
+                        trainer.step_one_with(input, target, half_of_squares::<O>)
+                    }
+                    (Way::Batch | Way::One, ..) => trainer.step(inputs, targets),
+                    (Way::BatchWith | Way::OneWith, ..) => {
+                        trainer.step_with(inputs, targets, half_of_squares::<O>)
+                    }
+                    (Way::Applied, ..) => {
+                        let gradients = trainer.gradients(inputs, targets);
+                        gradients.and_then(|gradients| trainer.apply(&gradients))
+                    }
                 };
                 match loss {
                     Ok(loss) => seen.push(Seen::Loss(Bits(loss))),
@@ -197,6 +207,19 @@ fn run<I: Input<Example: Draw>, L: HiddenLayers, O: Head<Target: Draw>>(
                 let parameters = bits_of(&trainer.model());
                 assert!(parameters.iter().all(|Bits(value)| value.is_finite()));
                 seen.push(Seen::Numbers(parameters));
+            }
+            if let Some(&input) = inputs.first() {
+                let Ok(blank) = Mlp::<I, L, O>::zeroed().predict(&input) else {
+                    continue;
+                };
+                let mut predictions = vec![blank; inputs.len()];
+                seen.push(match trainer.predict_batch(inputs, &mut predictions) {
+                    Ok(()) => {
+                        let values = predictions.iter().flat_map(AsRef::as_ref);
+                        Seen::Numbers(values.copied().map(Bits).collect())
+                    }
+                    Err(error) => error.into(),
+                });
             }
             for input in inputs.iter().take(1) {
                 for prediction in [trainer.predict(input), trainer.logits(input)] {
@@ -218,6 +241,32 @@ fn run<I: Input<Example: Draw>, L: HiddenLayers, O: Head<Target: Draw>>(
         }
     }
     Ok(())
+}
+
+/// How a step is taken.
+#[derive(Clone, Copy)]
+enum Way {
+    Batch,
+    One,
+    BatchWith,
+    OneWith,
+    Applied,
+}
+
+impl Way {
+    const ALL: [Self; 5] = [
+        Self::Batch,
+        Self::One,
+        Self::BatchWith,
+        Self::OneWith,
+        Self::Applied,
+    ];
+}
+
+/// A loss of one's own that any head's outputs can have: ½ Σ z², with gradient z.
+fn half_of_squares<O: Head>(outputs: &O::Prediction, _: &O::Target) -> (f32, O::Prediction) {
+    let squares = outputs.as_ref().iter().map(|z| 0.5 * z * z);
+    (squares.sum(), *outputs)
 }
 
 /// Normal numbers of a scale, a few of them replaced.
