@@ -228,9 +228,9 @@ fn a_vocabulary_is_a_string_in_order() {
             .to_string();
         assert!(error.contains(reason), "{bad:?}: {error}");
     }
-    let many: String = ('\u{100}'..='\u{200}').collect();
+    let many: String = ('\u{10000}'..='\u{20000}').collect();
     let error = from_value::<Vocabulary>(json!(many))
         .unwrap_err()
         .to_string();
-    assert!(error.contains("more than 255"), "{error}");
+    assert!(error.contains("more than 65,535"), "{error}");
 }
