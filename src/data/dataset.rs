@@ -5,9 +5,7 @@ use alloc::vec::Vec;
 use rand_xoshiro::rand_core::Rng;
 
 use crate::error::Error;
-use crate::model::{
-    Example, Head, Input, Inputs, Model, ModelSpec, Symbol, Target, Targets, batch, checked_batch,
-};
+use crate::model::{Example, Inputs, ModelSpec, Symbol, Target, Targets, batch};
 use crate::random::fill_below;
 
 /// Inputs and targets of equal number, all finite.
@@ -138,16 +136,6 @@ impl<E: Example, T: Target> Dataset<E, T> {
     #[must_use]
     pub fn targets(&self) -> &[T] {
         &self.targets
-    }
-
-    /// Refuses a model that has not all the tokens and classes.
-    pub(crate) fn check<M: Model<Input: Input<Example = E>, Head: Head<Target = T>>>(
-        &self,
-    ) -> Result<(), Error> {
-        if self.limits.fit(M::SPEC) {
-            return Ok(());
-        }
-        checked_batch::<M>(&self.inputs, &self.targets).map(|_| ())
     }
 
     pub(crate) fn limits(&self) -> Limits {

@@ -8,7 +8,8 @@ use crate::kernels::chunk::{CHUNK, Workspace};
 use crate::kernels::example::ExampleOutputs;
 use crate::kernels::shape::{Fixed, Shaped, ShapedKernel};
 use crate::model::{
-    Example, ExampleOf, Head, HiddenLayers, Model, ModelSpec, PredictionOf, first_non_finite,
+    Example, ExampleOf, Head, HiddenLayers, Model, ModelSpec, PredictionOf, check_lengths,
+    first_non_finite,
 };
 use crate::simd::{Backend, LANES};
 
@@ -64,12 +65,7 @@ pub(crate) fn predict_batch<M: Model>(
     workspace: &mut Workspace,
     predictions: &mut [PredictionOf<M>],
 ) -> Result<(), Error> {
-    if inputs.len() != predictions.len() {
-        return Err(Error::LengthMismatch {
-            inputs: inputs.len(),
-            targets: predictions.len(),
-        });
-    }
+    check_lengths(inputs.len(), predictions.len())?;
     let flat = ExampleOf::<M>::flatten(inputs);
     flat.check(M::SPEC)?;
     for (start, predictions) in (0..inputs.len())

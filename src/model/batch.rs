@@ -119,17 +119,8 @@ pub(crate) fn batch<'a, E: Example, T: Target>(
     inputs: &'a [E],
     targets: &'a [T],
 ) -> Result<Batch<'a>, Error> {
-    if inputs.len() != targets.len() {
-        return Err(Error::LengthMismatch {
-            inputs: inputs.len(),
-            targets: targets.len(),
-        });
-    }
-    if inputs.is_empty() {
-        return Err(Error::EmptyBatch);
-    }
     Ok(Batch {
-        len: inputs.len(),
+        len: batch_len(inputs.len(), targets.len())?,
         inputs: E::flatten(inputs),
         targets: T::flatten(targets),
     })
@@ -141,22 +132,31 @@ pub(crate) fn own_batch<'a, M: Model>(
     targets: usize,
     loss: &'a dyn OwnLoss,
 ) -> Result<Batch<'a>, Error> {
-    if inputs.len() != targets {
-        return Err(Error::LengthMismatch {
-            inputs: inputs.len(),
-            targets,
-        });
-    }
-    if inputs.is_empty() {
-        return Err(Error::EmptyBatch);
-    }
     let batch = Batch {
-        len: inputs.len(),
+        len: batch_len(inputs.len(), targets)?,
         inputs: ExampleOf::<M>::flatten(inputs),
         targets: Targets::Own { loss, first: 0 },
     };
     batch.check(M::SPEC)?;
     Ok(batch)
+}
+
+/// The length of a batch of so many inputs and targets, if it has one.
+fn batch_len(inputs: usize, targets: usize) -> Result<usize, Error> {
+    check_lengths(inputs, targets)?;
+    match inputs {
+        0 => Err(Error::EmptyBatch),
+        len => Ok(len),
+    }
+}
+
+/// Refuses more or fewer of something than there are inputs.
+pub(crate) fn check_lengths(inputs: usize, targets: usize) -> Result<(), Error> {
+    if inputs == targets {
+        Ok(())
+    } else {
+        Err(Error::LengthMismatch { inputs, targets })
+    }
 }
 
 impl Batch<'_> {

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use crate::data::Dataset;
 use crate::error::Error;
-use crate::model::{Classifier, ExampleOf, Model, TargetOf};
+use crate::model::{Classifier, ExampleOf, Head, Model, TargetOf};
 use crate::training::Trainer;
 
 /// Counts of predictions by target class and predicted class.
@@ -132,9 +132,9 @@ impl<M: Model<Head: Classifier>> Trainer<M> {
         &mut self,
         dataset: &Dataset<ExampleOf<M>, TargetOf<M>>,
     ) -> Result<Confusion, Error> {
-        dataset.check::<M>()?;
+        self.check_dataset(dataset)?;
         let mut confusion = Confusion::new(M::Head::CLASSES);
-        let mut logits = vec![<M::Head as crate::model::Head>::blank(); BATCH.min(dataset.len())];
+        let mut logits = vec![M::Head::blank(); BATCH.min(dataset.len())];
         let targets = dataset.targets().chunks(BATCH);
         for (batch, (inputs, targets)) in dataset.inputs().chunks(BATCH).zip(targets).enumerate() {
             let logits = &mut logits[..inputs.len()];

@@ -7,7 +7,7 @@ use super::own_loss::Own;
 use crate::error::Error;
 use crate::model::{
     Batch, Dense, ExampleOf, Head, HiddenLayers, Mlp, Model, OutputsOf, TargetOf, Tensor,
-    checked_batch,
+    check_lengths, checked_batch,
 };
 
 /// The mean loss of a batch and its gradient, as a step makes them, to be looked at, changed, combined and
@@ -210,7 +210,7 @@ impl<const FEATURES: usize, L: HiddenLayers, O: Head> Trainer<Mlp<Dense<FEATURES
         d_inputs: &mut [[f32; FEATURES]],
     ) -> Result<f32, Error> {
         let batch = checked_batch::<Mlp<Dense<FEATURES>, L, O>>(inputs, targets)?;
-        check_length(inputs.len(), d_inputs.len())?;
+        check_lengths(inputs.len(), d_inputs.len())?;
         Ok(self
             .engine
             .input_gradients::<Mlp<Dense<FEATURES>, L, O>>(batch, d_inputs.as_flattened_mut()))
@@ -231,19 +231,10 @@ impl<const FEATURES: usize, L: HiddenLayers, O: Head> Trainer<Mlp<Dense<FEATURES
     ) -> Result<f32, Error> {
         let own = Own::<Mlp<Dense<FEATURES>, L, O>, _, _>::new(targets, loss);
         let batch = own.checked_batch(inputs)?;
-        check_length(inputs.len(), d_inputs.len())?;
+        check_lengths(inputs.len(), d_inputs.len())?;
         let mean = self
             .engine
             .input_gradients::<Mlp<Dense<FEATURES>, L, O>>(batch, d_inputs.as_flattened_mut());
         own.first_error().map_or(Ok(mean), Err)
-    }
-}
-
-/// Refuses room for more or fewer gradients than there are inputs.
-fn check_length(inputs: usize, targets: usize) -> Result<(), Error> {
-    if inputs == targets {
-        Ok(())
-    } else {
-        Err(Error::LengthMismatch { inputs, targets })
     }
 }

@@ -206,8 +206,16 @@ impl<M: Model> Trainer<M> {
     ///
     /// [`Error::TokenOutOfRange`] or [`Error::ClassOutOfRange`] if the data set is one of a larger vocabulary.
     pub fn evaluate(&mut self, dataset: &Dataset<ExampleOf<M>, TargetOf<M>>) -> Result<f32, Error> {
-        let batch = batch_within::<M>(dataset.inputs(), dataset.targets(), dataset.limits())?;
+        let batch = self.check_dataset(dataset)?;
         Ok(self.evaluate_checked(batch))
+    }
+
+    /// A data set as one batch, if the model has all its tokens and classes.
+    pub(crate) fn check_dataset<'a>(
+        &self,
+        dataset: &'a Dataset<ExampleOf<M>, TargetOf<M>>,
+    ) -> Result<Batch<'a>, Error> {
+        batch_within::<M>(dataset.inputs(), dataset.targets(), dataset.limits())
     }
 
     pub(super) fn evaluate_checked(&mut self, batch: Batch<'_>) -> f32 {
