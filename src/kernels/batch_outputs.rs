@@ -1,10 +1,10 @@
 //! What a model makes of a chunk of examples.
 
 use super::block_step::{forward, split_last};
-use super::chunk::{CHUNK, PANEL, VECTORS, Workspace, activation_vectors, pairs};
+use super::chunk::{Workspace, activation_vectors, pairs};
 use super::heads::normalise;
 use super::shape::{Shape, Shaped, ShapedKernel};
-use super::transpose::transpose;
+use super::transpose::write_examples;
 use crate::model::{Inputs, ModelSpec};
 use crate::simd::{Backend, LANES, Simd};
 
@@ -12,7 +12,7 @@ use crate::simd::{Backend, LANES, Simd};
 pub(crate) struct BatchOutputs<'a> {
     pub(crate) parameters: &'a [[f32; LANES]],
     pub(crate) inputs: Inputs<'a>,
-    /// At most [`CHUNK`].
+    /// At most [`CHUNK`](super::chunk::CHUNK).
     pub(crate) examples: usize,
     /// Whether logits become probabilities.
     pub(crate) normalise: bool,
@@ -45,16 +45,7 @@ impl ShapedKernel for BatchOutputs<'_> {
             ..
         } = workspace;
         let (_, z) = split_last(activations.vectors(), activation_vectors(head.outputs));
-        let z = pairs(z);
-        let columns = &mut columns.pairs_mut()[..CHUNK];
-        for panel in 0..head.outputs.div_ceil(PANEL) {
-            transpose(simd, &z[panel * PANEL..], VECTORS, columns);
-            let range = panel * PANEL..head.outputs.min((panel + 1) * PANEL);
-            for (outputs, row) in outputs.chunks_exact_mut(head.outputs).zip(&*columns) {
-                let row = &row.as_flattened()[..range.len()];
-                outputs[range.clone()].copy_from_slice(row);
-            }
-        }
+        write_examples(simd, pairs(z), head.outputs, columns.pairs_mut(), outputs);
     }
 
     fn run_any(self, backend: Backend, shape: ModelSpec) {

@@ -18,7 +18,7 @@ use super::chunk::{
     CHUNK, CHUNKS, PANEL, VECTORS, Workspace, activation_vectors, pairs, pairs_mut, slope_vectors,
 };
 use super::contract::Out;
-use super::dense::{Forward, InputGradient, WeightGradient, product};
+use super::dense::{Forward, InputGradient, WeightGradient, product, run_product};
 use super::embedding::{gather, scatter};
 use super::gradient_use::GradientUse;
 use super::heads::loss;
@@ -149,11 +149,7 @@ impl<S: Simd, N: Shape> Pass for ForwardPass<'_, '_, S, N> {
             slopes,
             outputs: &mut outputs[..activation_vectors(spec.outputs)],
         };
-        if const { N::INLINES_LAYERS } {
-            product::<S, L, _>(self.simd, forward);
-        } else {
-            self.simd.call(forward);
-        }
+        run_product::<S, N, L, _>(self.simd, forward);
         self.parameters = later;
         self.activations = outputs;
     }

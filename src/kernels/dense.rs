@@ -11,7 +11,7 @@ use super::activation::{activate, differentiate};
 use super::chunk::{CHUNKS, VECTORS};
 use super::contract::{ByColumn, ByExample, ByRow, Epilogue, Out, contract};
 use super::gradient_use::GradientUse;
-use super::shape::{FanIn, FanOut};
+use super::shape::{FanIn, FanOut, Shape};
 use crate::model::{ActivationKind, Layer, LayerInput};
 use crate::simd::{Kernel, LANES, Pair, Simd};
 
@@ -23,6 +23,16 @@ pub(crate) fn product<S: Simd, L: Layer, K: Kernel>(simd: S, kernel: K) -> K::Ou
         simd.call(kernel)
     } else {
         kernel.run(simd)
+    }
+}
+
+/// Runs a layer that is one product, inlined or as a function of its own: see [`Shape::INLINES_LAYERS`].
+#[inline(always)]
+pub(crate) fn run_product<S: Simd, N: Shape, L: Layer, K: Kernel>(simd: S, kernel: K) -> K::Output {
+    if const { N::INLINES_LAYERS } {
+        product::<S, L, _>(simd, kernel)
+    } else {
+        simd.call(kernel)
     }
 }
 

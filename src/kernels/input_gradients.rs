@@ -6,18 +6,18 @@ use core::marker::PhantomData;
 use core::mem::take;
 
 use super::block_step::{forward, split_inputs, split_last, split_outputs};
-use super::chunk::{CHUNK, PANEL, VECTORS, Workspace, pairs};
-use super::dense::{InputGradient, product};
+use super::chunk::{Workspace, pairs};
+use super::dense::{InputGradient, run_product};
 use super::heads::loss;
 use super::shape::{Shape, Shaped, ShapedKernel};
-use super::transpose::transpose;
+use super::transpose::write_examples;
 use crate::model::{Batch, Layer, ModelSpec, Pass};
 use crate::simd::{Backend, LANES, Simd};
 
 /// The sum of the losses of a chunk that was checked against the model, and its gradient with respect to the features.
 pub(crate) struct InputGradients<'a> {
     pub(crate) parameters: &'a [[f32; LANES]],
-    /// At most [`CHUNK`] examples.
+    /// At most [`CHUNK`](super::chunk::CHUNK) examples.
     pub(crate) chunk: Batch<'a>,
     pub(crate) workspace: &'a mut Workspace,
     /// `[example][feature]`; overwritten.
@@ -55,16 +55,8 @@ impl ShapedKernel for InputGradients<'_> {
         };
         shape.backward(&mut pass);
         let width = spec.input.width();
-        let columns = &mut columns.pairs_mut()[..CHUNK];
-        for panel in 0..width.div_ceil(PANEL) {
-            let d_x = &pairs(pass.activations)[panel * PANEL..];
-            transpose(simd, d_x, VECTORS, columns);
-            let features = panel * PANEL..width.min((panel + 1) * PANEL);
-            for (d_input, row) in d_inputs.chunks_exact_mut(width).zip(&*columns) {
-                let row = &row.as_flattened()[..features.len()];
-                d_input[features.clone()].copy_from_slice(row);
-            }
-        }
+        let d_x = pairs(pass.activations);
+        write_examples(simd, d_x, width, columns.pairs_mut(), d_inputs);
         total
     }
 
@@ -102,11 +94,7 @@ impl<S: Simd, N: Shape> Pass for BackwardPass<'_, S, N> {
             slopes,
             inputs,
         };
-        if const { N::INLINES_LAYERS } {
-            product::<S, L, _>(self.simd, gradient);
-        } else {
-            self.simd.call(gradient);
-        }
+        run_product::<S, N, L, _>(self.simd, gradient);
         self.parameters = earlier;
         self.activations = activations;
     }

@@ -4,8 +4,10 @@
 //! of allocation and of instruction-set names. It is compiled inside each backend's entry function. Arrows run one way:
 //!
 //! ```text
+//! batch_outputs, input_gradients  →  block_step
 //! block_step  →  embedding, dense, heads            →  transpose, contract, gradient_use, math  →  chunk, shape  →  simd
 //! example     →  activation, gradient_use, heads    →  math                                     →  …
+//! losses  →  heads, math
 //! pairwise, update, finite  →  gradient_use, simd
 //! ```
 //!

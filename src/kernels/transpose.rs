@@ -1,6 +1,6 @@
 //! From lanes over examples to lanes over features, and back, with the sum over the former lanes on the way.
 
-use super::chunk::VECTORS;
+use super::chunk::{CHUNK, PANEL, VECTORS};
 use crate::simd::{LANES, Pair, Simd};
 
 /// Transposes the first panel of `rows`, up to 32 of them, of which the first or both vectors count:
@@ -30,6 +30,27 @@ pub(crate) fn transpose<S: Simd>(
         }
     }
     sums
+}
+
+/// Writes features of a chunk of examples to where the caller wants them, `out[example][feature]`: `width` of each example, for as
+/// many examples as there is room for. `columns` is scratch for a panel.
+#[inline(always)]
+pub(crate) fn write_examples<S: Simd>(
+    simd: S,
+    features: &[Pair],
+    width: usize,
+    columns: &mut [Pair],
+    out: &mut [f32],
+) {
+    let columns = &mut columns[..CHUNK];
+    for panel in 0..width.div_ceil(PANEL) {
+        transpose(simd, &features[panel * PANEL..], VECTORS, columns);
+        let range = panel * PANEL..width.min((panel + 1) * PANEL);
+        for (out, column) in out.chunks_exact_mut(width).zip(&*columns) {
+            let values = &column.as_flattened()[..range.len()];
+            out[range.clone()].copy_from_slice(values);
+        }
+    }
 }
 
 /// `totals += sums`, of as many blocks as there are totals.
