@@ -2,9 +2,9 @@
 
 use core::fmt;
 
-/// Hands the list of activations to a macro. Of each: documentation; the names of its type and of its constant; the name that its kernel's file in
-/// `kernels/activation/` and weight files have; the largest error of its value in units in the last place; and what the way back
-/// reads, its `value` or a `slope` that is stored beside it.
+/// Hands the list of activations to a macro. Of each: documentation; the names of its type and of its constant; the name that its
+/// kernel's file in `kernels/activation/` and weight files have; the largest error of its value in units in the last place; and
+/// what the way back reads, its `value` or a `slope` that is stored beside it.
 macro_rules! for_every_activation {
     ($declare:ident) => {
         $declare! {
