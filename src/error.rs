@@ -20,13 +20,24 @@ pub enum Error {
     },
     /// A batch or data set without a single example.
     EmptyBatch,
-    /// As many inputs as targets are needed.
+    /// More or fewer of something than inputs.
     LengthMismatch {
         /// Number of inputs.
         inputs: usize,
-        /// Number of targets.
-        targets: usize,
+        /// `"targets"`, `"weights"`, `"predictions"` or `"gradients"`.
+        what: &'static str,
+        /// Number of them.
+        found: usize,
     },
+    /// The weight of an example that is negative, NaN or infinite.
+    WeightOutOfRange {
+        /// Which example, from 0.
+        example: usize,
+        /// The weight.
+        value: f32,
+    },
+    /// A batch, or data set, whose examples all have weight 0: there is no mean to take.
+    ZeroWeight,
     /// An input token that the vocabulary does not have.
     TokenOutOfRange {
         /// Which example of the batch, from 0.
@@ -189,12 +200,21 @@ impl fmt::Display for Error {
                 write!(f, "{name} must be {expected}, not {found}")
             }
             Self::EmptyBatch => f.write_str("the batch has no examples; it needs at least one"),
-            Self::LengthMismatch { inputs, targets } => {
-                write!(
-                    f,
-                    "{inputs} inputs but {targets} targets; there must be one target for each input"
-                )
-            }
+            Self::LengthMismatch {
+                inputs,
+                what,
+                found,
+            } => write!(
+                f,
+                "{inputs} inputs but {found} {what}; there must be as many"
+            ),
+            Self::WeightOutOfRange { example, value } => write!(
+                f,
+                "the weight of example {example} must be finite and at least 0, not {value}"
+            ),
+            Self::ZeroWeight => f.write_str(
+                "every example of the batch has weight 0; at least one must have a larger one",
+            ),
             Self::TokenOutOfRange {
                 example,
                 position,

@@ -29,9 +29,9 @@
 //! |---|---|
 //! | models | [`Mlp`] of [`Tokens`] or [`Dense`]; one to eight hidden layers of [`Tanh`], [`Relu`], [`LeakyRelu`], [`ClippedRelu`], [`Sigmoid`], [`Silu`], [`Gelu`] or [`Softplus`]; [`Softmax`], [`Regression`] or [`Binary`]; a regression's loss is [`SquaredError`] or [`Huber`] |
 //! | training | [`Trainer::step`] and [`Trainer::step_batch`] on batches, [`Trainer::step_one`] on one example; [`Trainer::step_with`] with a loss of your own, and [`losses`] to start from; [`Gradients`] as values, and those of the inputs; [`Sgd`], [`Momentum`], [`AdamW`]; clipping |
-//! | whole runs | [`Trainer::fit`], [`schedule`], [`EarlyStopping`]; [`TrainingState`] to go on later |
+//! | whole runs | [`Trainer::fit`] by steps or epochs, [`Trainer::fit_batches`] on an iterator, each with a loss of your own too; [`schedule`], [`EarlyStopping`]; [`TrainingState`] to go on later |
 //! | prediction | [`Predictor`], one input at a time or whole batches; [`Confusion`]; [`sample`] |
-//! | data | [`Corpus`], [`Vocabulary`], [`Dataset`], [`Minibatch`]; draws that are the same everywhere: [`random`] |
+//! | data | [`Corpus`], [`Vocabulary`], [`Dataset`] with [weights](Dataset::with_weights), [`Minibatch`]; draws that are the same everywhere: [`random`] |
 //! | checks | [`gradcheck`] against the [`reference`](mod@reference) in `f64`, and it against finite differences |
 //! | files | models and training states in safetensors files, as PyTorch's programs have them: `weights`, by feature `safetensors` |
 //! | replays | [`replay`]: the generators of PyTorch, JAX and Python, bit for bit |
@@ -53,9 +53,9 @@
 //!
 //! let schedule = |step| warm_up(step, 100, 0.1) * cosine(step, 2_000, 0.0);
 //! let plateau = Plateau { every: 200, patience: 3, improvement: 0.0 };
-//! let mut stopping = EarlyStopping::new(&dev, plateau)?;
-//! let fit = Fit { steps: 2_000, batch: 32, schedule };
-//! trainer.fit(&train, fit, &mut rng, |progress| stopping.check(progress.trainer))?;
+//! let mut stopping = EarlyStopping::new(plateau)?;
+//! let fit = Fit { length: Length::Steps(2_000), batch: 32, schedule };
+//! trainer.fit(&train, fit, &mut rng, |progress| stopping.check(progress.trainer, &dev))?;
 //! assert!(stopping.best().is_some_and(|best| best.loss < 2.5)); // nats
 //!
 //! // All that a later run needs to go on with the same bits.
@@ -159,8 +159,8 @@ pub use rand_xoshiro::Xoshiro256PlusPlus;
 pub use rand_xoshiro::rand_core::{Rng, SeedableRng};
 pub use simd::Backend;
 pub use training::{
-    AdamW, Best, EarlyStopping, Fit, Fitted, Gradients, Momentum, Optimizer, Plateau, Progress,
-    Sgd, Trainer, TrainingState, schedule,
+    AdamW, Best, EarlyStopping, Fit, Fitted, Gradients, Length, Momentum, Optimizer, Plateau,
+    Progress, Sgd, Trainer, TrainingState, schedule,
 };
 
 /// The README's examples, compiled and run as tests so that they cannot rot. One of them has weight files.

@@ -20,7 +20,7 @@ use crate::kernels::heads::loss;
 use crate::kernels::math::tanh;
 use crate::kernels::shape::{Fixed, Shape};
 use crate::kernels::transpose::{add_sums, transpose};
-use crate::model::{Inputs, Layer, Model, ModelSpec, Pass, Symbols, Targets};
+use crate::model::{Batch, Inputs, Layer, Model, ModelSpec, Pass, Symbols, Targets, Weights};
 use crate::simd::{Backend, Kernel, LANES, Pair, Simd};
 
 /// One part of a training step on a chunk of 32 examples.
@@ -228,8 +228,13 @@ impl<M: Model> Kernel for Run<'_, M> {
                 }
             }
             Part::Softmax => {
-                let targets = Targets::Classes(Symbols::Bytes(&[1; CHUNK]));
-                loss(simd, spec.head, targets, CHUNK, 0.1, outputs);
+                let chunk = Batch {
+                    len: CHUNK,
+                    inputs: Inputs::Tokens(Symbols::Bytes(tokens)),
+                    targets: Targets::Classes(Symbols::Bytes(&[1; CHUNK])),
+                    weights: Weights::even(10),
+                };
+                loss(simd, spec.head, chunk, outputs);
             }
             Part::Transposes => {
                 for rows in [hidden, outputs] {

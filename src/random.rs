@@ -61,6 +61,28 @@ pub fn below(rng: &mut impl Rng, n: u32) -> u32 {
     scaled(word, rng, n)
 }
 
+/// Puts items in a random order, each with the same probability: for i from the last index down to 1, swaps items i and
+/// [`below`]\(i + 1) (Durstenfeld, 1964).
+///
+/// ```
+/// use fused_mlp::{SeedableRng, Xoshiro256PlusPlus, random};
+///
+/// let mut cards = ['♠', '♥', '♦', '♣'];
+/// random::shuffle(&mut Xoshiro256PlusPlus::seed_from_u64(1), &mut cards);
+/// cards.sort();
+/// assert_eq!(cards, ['♠', '♣', '♥', '♦']);
+/// ```
+///
+/// # Panics
+///
+/// If there are 2³² items or more.
+pub fn shuffle<T>(rng: &mut impl Rng, items: &mut [T]) {
+    let len = u32::try_from(items.len()).expect("there are fewer than 2³² items");
+    for i in (1..len).rev() {
+        items.swap(i as usize, below(rng, i + 1) as usize);
+    }
+}
+
 /// Uniform integers below `n`, as [`below`] makes them of the generator's bytes: two of each 64-bit word.
 ///
 /// # Panics

@@ -15,9 +15,9 @@ use std::ops::ControlFlow;
 use fused_mlp::losses::cross_entropy;
 use fused_mlp::schedule::cosine;
 use fused_mlp::{
-    AdamW, Backend, Corpus, Dataset, Dense, Error, Fit, Minibatch, Mlp, Momentum, NameModel,
-    Optimizer, Predictor, Regression, Relu, SeedableRng, Sgd, Softmax, Tanh, Tokens, Trainer,
-    Vocabulary, Xoshiro256PlusPlus,
+    AdamW, Backend, Corpus, Dataset, Dense, Error, Fit, Length, Minibatch, Mlp, Momentum,
+    NameModel, Optimizer, Predictor, Regression, Relu, SeedableRng, Sgd, Softmax, Tanh, Tokens,
+    Trainer, Vocabulary, Xoshiro256PlusPlus,
 };
 
 use support::repetitions;
@@ -178,15 +178,19 @@ fn a_loss_of_ones_own_allocates_nothing() {
             .unwrap()
             .with_backend(backend);
         let loss = |logits: &[f32; 27], &class: &usize| cross_entropy(logits, class);
+        let data = Dataset::new(vec![[0, 5, 13]; 40], vec![1; 40]).unwrap();
+        let data = data.with_weights(vec![0.5; 40]).unwrap();
+        let mut minibatch = Minibatch::new(40);
+        data.draw(&mut rng, &mut minibatch);
         let in_all = requests(|| {
             for _ in 0..calls {
                 trainer
                     .step_with(&[[0, 5, 13]; 40], &[1; 40], loss)
                     .unwrap();
                 trainer.step_one_with(&[0, 5, 13], &1, loss).unwrap();
-                trainer
-                    .evaluate_with(&[[0, 5, 13]; 40], &[1; 40], loss)
-                    .unwrap();
+                data.draw(&mut rng, &mut minibatch);
+                trainer.step_batch_with(&minibatch, loss).unwrap();
+                trainer.evaluate_with(&data, loss).unwrap();
             }
         });
         assert_eq!(in_all, 0, "{backend}");
@@ -303,19 +307,27 @@ fn steps_of_a_whole_run_allocate_nothing() {
     let data = Dataset::new(vec![[0, 1, 2], [1, 2, 0]], vec![0, 1]).unwrap();
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
     let mut trainer = Trainer::new(NameModel::fan_in_scaled(&mut rng), AdamW::new(0.01)).unwrap();
-    let mut of_steps = |steps| {
+    let mut of_length = |length| {
         let fit = Fit {
-            steps,
+            length,
             batch: 32,
             schedule: |step| cosine(step, 100, 0.1),
         };
         requests(|| {
             trainer
-                .fit(&data, fit, &mut rng, |_| ControlFlow::Continue(()))
+                .fit(&data, fit, &mut rng, |_| Ok(ControlFlow::Continue(())))
                 .unwrap();
         })
     };
-    // Room for the batch, and nothing more.
-    assert_eq!(of_steps(100), of_steps(1));
-    assert!(of_steps(1) > 0);
+    // Storage for the batch and the order of an epoch, and nothing more.
+    let steps = of_length(Length::Steps(1));
+    assert!(steps > 0);
+    assert_eq!(of_length(Length::Steps(100)), steps);
+    let [few, many] = [1, 100].map(|epochs| Length::Epochs {
+        epochs,
+        drop_last: false,
+    });
+    let epochs = of_length(few);
+    assert!(epochs > 0);
+    assert_eq!(of_length(many), epochs);
 }

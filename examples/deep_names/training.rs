@@ -2,13 +2,13 @@
 
 use std::error::Error;
 use std::fmt;
-use std::ops::ControlFlow::{Break, Continue};
+use std::ops::ControlFlow::Continue;
 use std::time::{Duration, Instant};
 
 use fused_mlp::model::HiddenLayers;
 use fused_mlp::schedule::{cosine, warm_up};
 use fused_mlp::{
-    AdamW, Dataset, Fit, Mlp, SeedableRng, Softmax, Split, Tokens, Trainer, Vocabulary,
+    AdamW, Dataset, Fit, Length, Mlp, SeedableRng, Softmax, Split, Tokens, Trainer, Vocabulary,
     Xoshiro256PlusPlus, sample,
 };
 use indicatif::{ProgressBar, ProgressStyle};
@@ -105,38 +105,27 @@ pub(crate) fn train<L: HiddenLayers>(
 
     let mut curve = Vec::new();
     let mut looking = Duration::ZERO;
-    let mut failure = None;
     let every = steps.div_ceil(LOOKS);
     let fit = Fit {
-        steps,
+        length: Length::Steps(steps),
         batch: BATCH,
         schedule: |step| warm_up(step, WARM_UP, 0.01) * cosine(step, steps, 0.0),
     };
     let begun = Instant::now();
     trainer.fit(&data.train, fit, &mut rng, |progress| {
         if progress.step % every != 0 && progress.step != steps {
-            return Continue(());
+            return Ok(Continue(()));
         }
         let pause = Instant::now();
-        match progress.trainer.evaluate(&data.dev) {
-            Ok(loss) => {
-                curve.push((progress.step as f64, loss.into()));
-                bar.set_message(format!("dev {loss:.4}"));
-                bar.set_position(progress.step);
-            }
-            Err(error) => {
-                failure = Some(error);
-                return Break(());
-            }
-        }
+        let loss = progress.trainer.evaluate(&data.dev)?;
+        curve.push((progress.step as f64, loss.into()));
+        bar.set_message(format!("dev {loss:.4}"));
+        bar.set_position(progress.step);
         looking += pause.elapsed();
-        Continue(())
+        Ok(Continue(()))
     })?;
     let time = begun.elapsed() - looking;
     bar.finish_and_clear();
-    if let Some(error) = failure {
-        return Err(error.into());
-    }
 
     let vocabulary = Vocabulary::lowercase();
     let mut invent = || sample::name(&trainer, &vocabulary, 1.0, MAX_LETTERS, &mut rng);

@@ -5,11 +5,11 @@
 use fused_mlp::model::{Head, HiddenLayers, Input};
 use fused_mlp::random::StandardNormal;
 use fused_mlp::{
-    Backend, Binary, ClippedRelu, Dense, Error, Gelu, Huber, LeakyRelu, Mlp, Model, Regression,
-    Relu, SeedableRng, Sgd, Sigmoid, Silu, Softmax, Softplus, Tanh, Tokens, Trainer,
-    Xoshiro256PlusPlus as Xoshiro,
+    Backend, Binary, ClippedRelu, Dataset, Dense, Error, Gelu, Huber, LeakyRelu, Minibatch, Mlp,
+    Model, Regression, Relu, SeedableRng, Sgd, Sigmoid, Silu, Softmax, Softplus, Tanh, Tokens,
+    Trainer, Xoshiro256PlusPlus as Xoshiro,
 };
-use libfuzzer_sys::arbitrary::{Result, Unstructured};
+use libfuzzer_sys::arbitrary::{self, Unstructured};
 use libfuzzer_sys::fuzz_target;
 
 /// Most examples that are drawn for a batch: a whole block of 64, and a bit.
@@ -22,7 +22,7 @@ fuzz_target!(|bytes: &[u8]| {
 
 /// Widths around the sixteen lanes and the tiles of the kernels, one hidden layer to eight, both inputs, all heads, all
 /// activations; with each the sizes of its vocabulary and of its classes.
-fn choose_shape(data: &mut Unstructured<'_>) -> Result<()> {
+fn choose_shape(data: &mut Unstructured<'_>) -> arbitrary::Result<()> {
     match data.int_in_range(0..=14)? {
         0 => run::<Tokens<2, 1, 1>, Tanh<1>, Softmax<2>>(2, 2, data),
         1 => run::<Tokens<5, 2, 3>, Tanh<7>, Softmax<5>>(5, 5, data),
@@ -55,11 +55,11 @@ type EightLayers = (
 
 /// What is drawn as an input or a target; bytes below `limit`, but for the odd one.
 trait Draw: Sized {
-    fn draw(limit: usize, data: &mut Unstructured<'_>) -> Result<Self>;
+    fn draw(limit: usize, data: &mut Unstructured<'_>) -> arbitrary::Result<Self>;
 }
 
 impl Draw for u8 {
-    fn draw(limit: usize, data: &mut Unstructured<'_>) -> Result<Self> {
+    fn draw(limit: usize, data: &mut Unstructured<'_>) -> arbitrary::Result<Self> {
         let byte: u8 = data.arbitrary()?;
         let is_odd_one = byte == u8::MAX && data.ratio(1, 16)?;
         Ok(if is_odd_one {
@@ -71,7 +71,7 @@ impl Draw for u8 {
 }
 
 impl Draw for u16 {
-    fn draw(limit: usize, data: &mut Unstructured<'_>) -> Result<Self> {
+    fn draw(limit: usize, data: &mut Unstructured<'_>) -> arbitrary::Result<Self> {
         let word: u16 = data.arbitrary()?;
         let is_odd_one = word == u16::MAX && data.ratio(1, 16)?;
         Ok(if is_odd_one {
@@ -83,7 +83,7 @@ impl Draw for u16 {
 }
 
 impl Draw for bool {
-    fn draw(_: usize, data: &mut Unstructured<'_>) -> Result<Self> {
+    fn draw(_: usize, data: &mut Unstructured<'_>) -> arbitrary::Result<Self> {
         data.arbitrary()
     }
 }
@@ -92,7 +92,7 @@ impl Draw for bool {
 macro_rules! array {
     ($($token:ty),*) => {$(
         impl<const N: usize> Draw for [$token; N] {
-            fn draw(limit: usize, data: &mut Unstructured<'_>) -> Result<Self> {
+            fn draw(limit: usize, data: &mut Unstructured<'_>) -> arbitrary::Result<Self> {
                 let mut tokens = [0; N];
                 for token in &mut tokens {
                     *token = <$token>::draw(limit, data)?;
@@ -105,7 +105,7 @@ macro_rules! array {
 array!(u8, u16);
 
 impl<const N: usize> Draw for [f32; N] {
-    fn draw(_: usize, data: &mut Unstructured<'_>) -> Result<Self> {
+    fn draw(_: usize, data: &mut Unstructured<'_>) -> arbitrary::Result<Self> {
         let mut numbers = [0.0; N];
         for number in &mut numbers {
             *number = draw_number(data)?;
@@ -115,7 +115,7 @@ impl<const N: usize> Draw for [f32; N] {
 }
 
 /// Mostly around 1; zeros, subnormals, powers of two, the largest; seldom any bits at all.
-fn draw_number(data: &mut Unstructured<'_>) -> Result<f32> {
+fn draw_number(data: &mut Unstructured<'_>) -> arbitrary::Result<f32> {
     let small: i8 = data.arbitrary()?;
     let sixteenths = f32::from(small) / 16.0;
     Ok(match data.arbitrary::<u8>()? {
@@ -135,7 +135,7 @@ fn run<I: Input<Example: Draw>, L: HiddenLayers, O: Head<Target: Draw>>(
     vocabulary: usize,
     classes: usize,
     data: &mut Unstructured<'_>,
-) -> Result<()> {
+) -> arbitrary::Result<()> {
     let model = draw_model::<Mlp<I, L, O>>(data)?;
     let rate = draw_number(data)?;
     let batches = data.int_in_range(1..=3)?;
@@ -157,6 +157,9 @@ fn run<I: Input<Example: Draw>, L: HiddenLayers, O: Head<Target: Draw>>(
     let (inputs, targets) = &mut steps[0];
     *inputs = inputs.repeat(copies);
     *targets = targets.repeat(copies);
+
+    let weights = [(); 5].map(|()| draw_number(data));
+    let weights = weights.into_iter().collect::<arbitrary::Result<Vec<_>>>()?;
 
     // All that can be seen of a run, in the order in which it is seen.
     let observe = |backend| {
@@ -189,6 +192,7 @@ fn run<I: Input<Example: Draw>, L: HiddenLayers, O: Head<Target: Draw>>(
                     (Way::BatchWith | Way::OneWith, ..) => {
                         trainer.step_with(inputs, targets, half_of_squares::<O>)
                     }
+                    (Way::Weighted, ..) => step_weighted(&mut trainer, inputs, targets, &weights),
                     (Way::Applied, ..) => {
                         let gradients = trainer.gradients(inputs, targets);
                         gradients.and_then(|gradients| trainer.apply(&gradients))
@@ -250,17 +254,34 @@ enum Way {
     One,
     BatchWith,
     OneWith,
+    Weighted,
     Applied,
 }
 
 impl Way {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::Batch,
         Self::One,
         Self::BatchWith,
         Self::OneWith,
+        Self::Weighted,
         Self::Applied,
     ];
+}
+
+/// A step on examples whose weights are these, again and again.
+fn step_weighted<I: Input, L: HiddenLayers, O: Head>(
+    trainer: &mut Trainer<Mlp<I, L, O>>,
+    inputs: &[I::Example],
+    targets: &[O::Target],
+    weights: &[f32],
+) -> Result<f32, Error> {
+    let weights = weights.iter().copied().cycle().take(inputs.len());
+    let data = Dataset::new(inputs.to_vec(), targets.to_vec())?.with_weights(weights.collect())?;
+    let mut minibatch = Minibatch::new(data.len());
+    let indices: Vec<u32> = (0..).take(data.len()).collect();
+    data.select(&indices, &mut minibatch)?;
+    trainer.step_batch(&minibatch)
 }
 
 /// A loss of one's own that any head's outputs can have: ½ Σ z², with gradient z.
@@ -270,7 +291,7 @@ fn half_of_squares<O: Head>(outputs: &O::Prediction, _: &O::Target) -> (f32, O::
 }
 
 /// Normal numbers of a scale, a few of them replaced.
-fn draw_model<M: Model>(data: &mut Unstructured<'_>) -> Result<M> {
+fn draw_model<M: Model>(data: &mut Unstructured<'_>) -> arbitrary::Result<M> {
     let mut rng = Xoshiro::seed_from_u64(data.arbitrary()?);
     let mut normal = StandardNormal::default();
     let scale = 2.0_f32.powi(data.int_in_range(-8..=8)?);

@@ -1,17 +1,20 @@
-//! Examples with their targets, checked once, and minibatches drawn from them.
+//! Data sets: examples with their targets, from which batches are drawn.
 
 use alloc::vec::Vec;
 
 use rand_xoshiro::rand_core::Rng;
 
+use super::examples::Examples;
+use super::minibatch::Minibatch;
 use crate::error::Error;
-use crate::model::{Example, Inputs, ModelSpec, Symbol, Target, Targets, batch};
+use crate::model::{Example, Inputs, Symbol, check_finite, check_lengths};
 use crate::random::fill_below;
 
-/// Inputs and targets of equal number, all finite.
+/// Inputs with as many targets, and a weight for each if [given](Self::with_weights).
 ///
-/// `E` is `[u8; CONTEXT]`, `[u16; CONTEXT]` or `[f32; FEATURES]`, `T` is `u8`, `u16`, `bool` or `[f32; OUTPUTS]`. The largest token and class are noted
-/// when it is made, so that a batch drawn from it needs no check of its own.
+/// `E` is `[u8; CONTEXT]`, `[u16; CONTEXT]` or `[f32; FEATURES]`. `T` may be any type: that of the head's targets (`u8`, `u16`, `bool`
+/// or `[f32; OUTPUTS]`) for [`Trainer::fit`](crate::Trainer::fit) and whatever else uses the head's own loss, and whatever the
+/// caller's loss takes for [`Trainer::fit_with`](crate::Trainer::fit_with).
 ///
 /// ```
 /// use fused_mlp::{Binary, Dataset, Dense, Minibatch, Mlp, SeedableRng, Sgd, Tanh, Trainer, Xoshiro256PlusPlus};
@@ -35,23 +38,7 @@ use crate::random::fill_below;
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dataset<E, T> {
-    inputs: Vec<E>,
-    targets: Vec<T>,
-    limits: Limits,
-}
-
-/// What a model must have for every example to fit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Limits {
-    tokens: usize,
-    classes: usize,
-}
-
-impl Limits {
-    /// Whether a model has all the tokens and classes.
-    pub(crate) fn fit(self, spec: ModelSpec) -> bool {
-        self.classes <= spec.head.classes() && self.tokens <= spec.input.vocabulary()
-    }
+    examples: Examples<E, T>,
 }
 
 impl<T: Symbol, const CONTEXT: usize> Dataset<[T; CONTEXT], T> {
@@ -93,53 +80,103 @@ pub(crate) fn push<T: Copy, const CONTEXT: usize>(context: &mut [T; CONTEXT], to
     context[CONTEXT - 1] = token;
 }
 
-impl<E: Example, T: Target> Dataset<E, T> {
+impl<E: Example, T: Clone> Dataset<E, T> {
     /// A data set of these examples.
+    ///
+    /// Features are checked here. Tokens and targets, whose range depends on the model, are checked where a model is to take them.
     ///
     /// # Errors
     ///
-    /// [`Error::EmptyBatch`], [`Error::LengthMismatch`], or [`Error::NonFiniteData`].
+    /// [`Error::EmptyBatch`], [`Error::LengthMismatch`], or [`Error::NonFiniteData`] for a feature.
     pub fn new(inputs: Vec<E>, targets: Vec<T>) -> Result<Self, Error> {
-        let batch = batch(&inputs, &targets)?;
-        batch.check_finite()?;
-        let limits = Limits {
-            tokens: match batch.inputs {
-                Inputs::Tokens(tokens) => tokens.bound(),
-                Inputs::Features(_) => 0,
-            },
-            classes: match batch.targets {
-                Targets::Classes(classes) => classes.bound(),
-                Targets::Values(_) | Targets::Own { .. } => 0,
-            },
+        check_lengths(inputs.len(), "targets", targets.len())?;
+        if inputs.is_empty() {
+            return Err(Error::EmptyBatch);
+        }
+        let token_bound = match E::flatten(&inputs) {
+            Inputs::Tokens(tokens) => tokens.bound(),
+            Inputs::Features(features) => {
+                check_finite("input", features, features.len() / inputs.len())?;
+                0
+            }
         };
         Ok(Self {
-            inputs,
-            targets,
-            limits,
+            examples: Examples {
+                inputs,
+                targets,
+                weights: None,
+                token_bound,
+            },
         })
+    }
+
+    /// The same examples, each with a weight w: the loss of a batch, and of the whole, is the weighted mean
+    ///
+    /// ```text
+    /// Σ w_b · loss_b / Σ w_b
+    /// ```
+    ///
+    /// over its examples b, and gradients are those of it. An example of weight 2 counts as two of weight 1. Both sums, and the parts
+    /// of single weights in their sum, are computed in `f64`.
+    ///
+    /// ```
+    /// use fused_mlp::{Dataset, Dense, Mlp, Regression, SeedableRng, Sgd, Tanh, Trainer, Xoshiro256PlusPlus};
+    ///
+    /// // The last measurement was made three times.
+    /// let inputs = vec![[0.1], [0.4], [0.9]];
+    /// let data = Dataset::new(inputs, vec![[0.2], [0.3], [0.7]])?.with_weights(vec![1.0, 1.0, 3.0])?;
+    ///
+    /// let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
+    /// let model = Mlp::<Dense<1>, Tanh<8>, Regression<1>>::fan_in_scaled(&mut rng);
+    /// let loss = Trainer::new(model, Sgd::new(0.1))?.evaluate(&data)?;
+    /// assert!(loss >= 0.0);
+    /// # Ok::<(), fused_mlp::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::LengthMismatch`] for more or fewer weights than examples, [`Error::WeightOutOfRange`] for one that is negative or not
+    /// finite.
+    pub fn with_weights(mut self, weights: Vec<f32>) -> Result<Self, Error> {
+        check_lengths(self.len(), "weights", weights.len())?;
+        let is_good = |weight: f32| weight.is_finite() && weight >= 0.0;
+        if let Some(example) = weights.iter().position(|&weight| !is_good(weight)) {
+            return Err(Error::WeightOutOfRange {
+                example,
+                value: weights[example],
+            });
+        }
+        self.examples.weights = Some(weights);
+        Ok(self)
     }
 
     /// Number of examples; never 0.
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "a data set is never empty")]
     pub fn len(&self) -> usize {
-        self.inputs.len()
+        self.examples.inputs.len()
     }
 
     /// All inputs.
     #[must_use]
     pub fn inputs(&self) -> &[E] {
-        &self.inputs
+        &self.examples.inputs
     }
 
     /// All targets.
     #[must_use]
     pub fn targets(&self) -> &[T] {
-        &self.targets
+        &self.examples.targets
     }
 
-    pub(crate) fn limits(&self) -> Limits {
-        self.limits
+    /// All weights, if there are any.
+    #[must_use]
+    pub fn weights(&self) -> Option<&[f32]> {
+        self.examples.weights.as_deref()
+    }
+
+    pub(crate) fn examples(&self) -> &Examples<E, T> {
+        &self.examples
     }
 
     /// Draws every example of `minibatch` anew, uniformly and with replacement.
@@ -153,84 +190,27 @@ impl<E: Example, T: Target> Dataset<E, T> {
         // All numbers first: the look-ups then do not wait for the generator, and their cache misses overlap.
         minibatch.indices.resize(minibatch.len, 0);
         fill_below(rng, len, &mut minibatch.indices);
-        self.fetch(minibatch);
+        let Minibatch {
+            indices, examples, ..
+        } = minibatch;
+        examples.gather(&self.examples, indices);
     }
 
-    /// Puts the examples with these numbers into `minibatch`, which takes their number as its length.
+    /// Puts the examples with these numbers into `minibatch`. Later [draws](Self::draw) are of as many examples as before.
     ///
     /// # Errors
     ///
     /// [`Error::IndexOutOfRange`] for a number beyond the data set; `minibatch` is then left empty.
     pub fn select(&self, indices: &[u32], minibatch: &mut Minibatch<E, T>) -> Result<(), Error> {
-        minibatch.len = indices.len();
-        minibatch.indices.clear();
         let beyond = indices.iter().find(|&&index| index as usize >= self.len());
-        if let Some(&index) = beyond {
-            self.fetch(minibatch);
-            return Err(Error::IndexOutOfRange {
+        let found = if beyond.is_some() { &[] } else { indices };
+        minibatch.examples.gather(&self.examples, found);
+        match beyond {
+            None => Ok(()),
+            Some(&index) => Err(Error::IndexOutOfRange {
                 index: index as usize,
                 examples: self.len(),
-            });
+            }),
         }
-        minibatch.indices.extend(indices);
-        self.fetch(minibatch);
-        Ok(())
-    }
-
-    /// Looks the minibatch's numbers up.
-    #[inline]
-    fn fetch(&self, minibatch: &mut Minibatch<E, T>) {
-        let indices = minibatch.indices.iter().map(|&index| index as usize);
-        minibatch.inputs.clear();
-        minibatch
-            .inputs
-            .extend(indices.clone().map(|index| self.inputs[index]));
-        minibatch.targets.clear();
-        minibatch
-            .targets
-            .extend(indices.map(|index| self.targets[index]));
-        minibatch.limits = self.limits;
-    }
-}
-
-/// Room for a batch, used again from step to step.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Minibatch<E, T> {
-    /// Examples to draw.
-    len: usize,
-    /// Where in the data set the examples stand.
-    indices: Vec<u32>,
-    inputs: Vec<E>,
-    targets: Vec<T>,
-    limits: Limits,
-}
-
-impl<E: Example, T: Target> Minibatch<E, T> {
-    /// Room for `len` examples, empty until [`Dataset::draw`] or [`Dataset::select`] fills it.
-    #[must_use]
-    pub fn new(len: usize) -> Self {
-        Self {
-            len,
-            indices: Vec::with_capacity(len),
-            inputs: Vec::with_capacity(len),
-            targets: Vec::with_capacity(len),
-            limits: Limits::default(),
-        }
-    }
-
-    /// The inputs.
-    #[must_use]
-    pub fn inputs(&self) -> &[E] {
-        &self.inputs
-    }
-
-    /// The targets.
-    #[must_use]
-    pub fn targets(&self) -> &[T] {
-        &self.targets
-    }
-
-    pub(crate) fn limits(&self) -> Limits {
-        self.limits
     }
 }

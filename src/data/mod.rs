@@ -2,10 +2,14 @@
 
 mod corpus;
 mod dataset;
+mod examples;
+mod minibatch;
 mod vocabulary;
 
 pub use corpus::{Corpus, Split};
-pub use dataset::{Dataset, Minibatch};
+pub use dataset::Dataset;
+pub use minibatch::Minibatch;
 pub use vocabulary::Vocabulary;
 
-pub(crate) use dataset::{Limits, push};
+pub(crate) use dataset::push;
+pub(crate) use examples::Examples;

@@ -65,7 +65,7 @@ pub(crate) fn predict_batch<M: Model>(
     workspace: &mut Workspace,
     predictions: &mut [PredictionOf<M>],
 ) -> Result<(), Error> {
-    check_lengths(inputs.len(), predictions.len())?;
+    check_lengths(inputs.len(), "predictions", predictions.len())?;
     let flat = ExampleOf::<M>::flatten(inputs);
     flat.check(M::SPEC)?;
     for (start, predictions) in (0..inputs.len())

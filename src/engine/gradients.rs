@@ -69,7 +69,7 @@ impl Gradients {
         workspace: &mut Workspace,
     ) {
         for block in blocks {
-            let step = task.block::<M>(block, 1.0, None, workspace);
+            let step = task.block::<M>(block, None, workspace);
             let loss = run::<M, _>(task.backend, step);
             let blocks = block..block + 1;
             self.sums.add(PartialSum { blocks, loss });
@@ -85,11 +85,6 @@ impl Gradients {
         blocks: Range<usize>,
         workspace: &mut Workspace,
     ) -> f32 {
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "a batch of 2²⁴ examples may round"
-        )]
-        let scale = 1.0 / task.batch.len as f32;
         let mut stored = 0.0;
         for block in blocks {
             let blocks = block..block + 1;
@@ -106,7 +101,7 @@ impl Gradients {
                 gradient_use,
                 operands,
             };
-            let step = task.block::<M>(block, scale, Some(backward), workspace);
+            let step = task.block::<M>(block, Some(backward), workspace);
             let loss = run::<M, _>(task.backend, step);
             let is_added = usize::from(!met.is_empty());
             stored = self.combine(task, PartialSum { blocks, loss }, is_added);
@@ -163,7 +158,6 @@ impl<'a> Task<'a> {
     fn block<'b, M: Model>(
         self,
         block: usize,
-        scale: f32,
         backward: Option<Backward<'b>>,
         workspace: &'b mut Workspace,
     ) -> BlockStep<'b>
@@ -173,8 +167,7 @@ impl<'a> Task<'a> {
         let examples = self.blocks().examples(block);
         BlockStep {
             parameters: self.parameters,
-            block: self.batch.slice(M::SPEC, examples),
-            scale,
+            block: self.batch.slice(M::SPEC, examples.start, examples.len()),
             backward,
             workspace,
         }

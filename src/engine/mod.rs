@@ -18,7 +18,7 @@ use crate::kernels::gradient_use::GradientUse;
 use crate::kernels::input_gradients::InputGradients;
 use crate::kernels::pairwise::Blocks;
 use crate::kernels::update::{Norm, Step, Update};
-use crate::model::{ACCUMULATORS, Batch, ExampleOf, Model, ModelSpec, PredictionOf};
+use crate::model::{ACCUMULATORS, Batch, ExampleOf, Model, ModelSpec, PredictionOf, Weights};
 use crate::simd::{Backend, LANES};
 use crate::training::{Optimizer, Sgd};
 
@@ -106,7 +106,7 @@ impl Engine {
         self.gradients.start(batch.len);
         self.gradients
             .add_losses::<M>(task, blocks, &mut self.workspace);
-        mean(self.gradients.loss(), batch.len)
+        mean(self.gradients.loss(), batch.weights)
     }
 
     /// The mean loss of a checked batch of an `M`; its gradients stay in the engine.
@@ -146,7 +146,7 @@ impl Engine {
             .gradients
             .add_blocks::<M>(task, blocks, &mut self.workspace);
         Outcome {
-            loss: mean(self.gradients.loss(), batch.len),
+            loss: mean(self.gradients.loss(), batch.weights),
             sum,
         }
     }
@@ -200,21 +200,25 @@ impl Engine {
         d_inputs: &mut [f32],
     ) -> f32 {
         let width = M::SPEC.input.width();
+        let undivided = Batch {
+            weights: Weights::even(1),
+            ..batch
+        };
         let mut total = 0.0;
         for (start, d_inputs) in (0..batch.len)
             .step_by(CHUNK)
             .zip(d_inputs.chunks_mut(CHUNK * width))
         {
-            let examples = start..batch.len.min(start + CHUNK);
+            let examples = CHUNK.min(batch.len - start);
             let kernel = InputGradients {
                 parameters: self.parameters.vectors(),
-                chunk: batch.slice(M::SPEC, examples),
+                chunk: undivided.slice(M::SPEC, start, examples),
                 workspace: &mut self.workspace,
                 d_inputs,
             };
             total += run::<M, _>(self.backend, kernel);
         }
-        mean(total, batch.len)
+        mean(total, batch.weights)
     }
 
     /// As [`predict`], with this engine's parameters.
@@ -306,14 +310,10 @@ impl Engine {
     }
 }
 
-/// The mean of so many losses, rounded to `f32` once.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_precision_loss,
-    reason = "rounding is the purpose"
-)]
-fn mean(total: f64, count: usize) -> f32 {
-    (total / count as f64) as f32
+/// The mean whose sum this is, rounded to `f32` once.
+#[expect(clippy::cast_possible_truncation, reason = "rounding is the purpose")]
+fn mean(sum: f64, weights: Weights<'_>) -> f32 {
+    (sum / weights.total) as f32
 }
 
 #[cfg(test)]

@@ -65,6 +65,7 @@ impl Data {
             len: examples,
             inputs: inputs.slice(spec, 0, examples),
             targets: targets.slice(spec, 0, examples),
+            weights: Weights::even(examples),
         }
     }
 }

@@ -27,14 +27,12 @@ use super::transpose::{add_sums, transpose};
 use crate::model::{Batch, Inputs, Layer, LayerInput, LayerSpec, ModelSpec, Pass};
 use crate::simd::{Backend, Kernel, LANES, Pair, Simd};
 
-/// The sum of the losses of a block that was checked against the model, and with [`Backward`] the gradients of `scale` times
-/// that sum.
+/// The sum of the losses of a block that was checked against the model, each times its weight, and with [`Backward`] the gradients of
+/// its part of the mean over the whole batch.
 pub(crate) struct BlockStep<'a> {
     pub(crate) parameters: &'a [[f32; LANES]],
     /// At most [`BLOCK`](super::pairwise::BLOCK) examples.
     pub(crate) block: Batch<'a>,
-    /// One over the examples of the whole batch.
-    pub(crate) scale: f32,
     pub(crate) backward: Option<Backward<'a>>,
     pub(crate) workspace: &'a mut Workspace,
 }
@@ -57,7 +55,6 @@ impl ShapedKernel for BlockStep<'_> {
         let Self {
             parameters,
             block,
-            scale,
             backward,
             workspace,
         } = self;
@@ -65,10 +62,10 @@ impl ShapedKernel for BlockStep<'_> {
         let mut total = 0.0_f64;
         for (chunk, start) in (0..block.len).step_by(CHUNK).enumerate() {
             let examples = CHUNK.min(block.len - start);
-            let inputs = block.inputs.slice(spec, start, examples);
-            let targets = block.targets.slice(spec, start, examples);
+            let part = block.slice(spec, start, examples);
+            let inputs = part.inputs;
             let outputs = forward(simd, shape, parameters, inputs, examples, chunk, workspace);
-            total += loss(simd, spec.head, targets, examples, scale, outputs);
+            total += loss(simd, spec.head, part, outputs);
         }
         if let Some(uses) = backward {
             let (inputs, examples) = (block.inputs, block.len);

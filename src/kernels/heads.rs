@@ -2,22 +2,27 @@
 
 use super::chunk::{CHUNK, VECTORS};
 use super::math::{exp, ln};
-use crate::model::{HeadKind, HeadSpec, Symbols, Targets};
+use crate::model::{Batch, HeadKind, HeadSpec, Symbols, Targets, Weights};
 use crate::simd::{LANES, Simd};
 
-/// Replaces `outputs[output][example]` by the gradient of the batch's mean loss, zero in the lanes beyond `examples`, and
-/// returns the sum of the losses of this chunk's examples. `scale` is one over the length of the batch.
+/// Replaces `outputs[output][example]` by the gradient of the mean loss of the whole batch, zero in the lanes beyond the examples of
+/// this chunk, and returns the sum of their losses, each times its weight.
 #[inline(always)]
 pub(crate) fn loss<S: Simd>(
     simd: S,
     head: HeadSpec,
-    targets: Targets<'_>,
-    examples: usize,
-    scale: f32,
+    chunk: Batch<'_>,
     outputs: &mut [[f32; LANES]],
 ) -> f64 {
+    let examples = chunk.len;
+    let Weights { of_examples, total } = chunk.weights;
+    #[expect(clippy::cast_possible_truncation, reason = "rounding is the purpose")]
+    let scale = match of_examples {
+        None => (1.0 / total) as f32,
+        Some(_) => 1.0,
+    };
     let outputs = &mut outputs[..head.outputs * VECTORS];
-    let loss = match (head.kind, targets) {
+    let mut losses = match (head.kind, chunk.targets) {
         (HeadKind::Softmax, Targets::Classes(classes)) => {
             let classes = classes.of_width(head.symbols);
             let losses = softmax(simd, classes, scale, outputs);
@@ -26,22 +31,27 @@ pub(crate) fn loss<S: Simd>(
             for example in 0..classes.len() {
                 d_logits[classes.at(example) * CHUNK + example] -= scale;
             }
-            sum(simd, losses, examples)
+            losses
         }
         (HeadKind::Logistic, Targets::Classes(classes)) => {
             let classes = classes.of_width(head.symbols);
-            let losses = logistic(simd, classes, scale, outputs);
-            sum(simd, losses, examples)
+            logistic(simd, classes, scale, outputs)
         }
         (HeadKind::SquaredError | HeadKind::Huber, Targets::Values(values)) => {
-            let losses = regression(simd, head, values, scale, outputs);
-            sum(simd, losses, examples)
+            regression(simd, head, values, scale, outputs)
         }
         (_, Targets::Own { loss, first }) => {
-            let outputs = outputs.as_flattened_mut();
-            loss.differentiate(first, examples, scale, outputs, CHUNK)
+            let mut losses: Losses = [[0.0; LANES]; VECTORS];
+            let of_examples = &mut losses.as_flattened_mut()[..examples];
+            loss.differentiate(first, scale, outputs.as_flattened_mut(), CHUNK, of_examples);
+            losses
         }
         _ => unreachable!("a head type fixes its targets"),
+    };
+    losses.as_flattened_mut()[examples..].fill(0.0);
+    let loss = match of_examples {
+        None => sum(simd, losses),
+        Some(weights) => weigh(weights, total, &losses, outputs),
     };
     if examples < CHUNK {
         for row in outputs.as_flattened_mut().chunks_exact_mut(CHUNK) {
@@ -73,14 +83,33 @@ type Losses = [[f32; LANES]; VECTORS];
 
 /// Summed as fractions of a chunk, which costs no precision and cannot overflow where no loss does.
 #[inline(always)]
-fn sum<S: Simd>(simd: S, mut losses: Losses, examples: usize) -> f64 {
+fn sum<S: Simd>(simd: S, losses: Losses) -> f64 {
     const FRACTION: f32 = 1.0 / CHUNK as f32;
-    losses.as_flattened_mut()[examples..].fill(0.0);
     let mut sum = simd.splat(0.0);
     for vector in &losses {
         sum = simd.mul_add(simd.splat(FRACTION), simd.load(vector), sum);
     }
     f64::from(simd.sum_lanes(sum)) / f64::from(FRACTION)
+}
+
+/// Multiplies the gradients of each example by its part of the weight of the whole batch, and returns the sum of weight times loss.
+///
+/// Compiled once, for every processor: it is a short pass, and only weighted batches take it.
+#[expect(clippy::cast_possible_truncation, reason = "rounding is the purpose")]
+fn weigh(weights: &[f32], total: f64, losses: &Losses, outputs: &mut [[f32; LANES]]) -> f64 {
+    let mut sum = 0.0;
+    let mut parts = [0.0; CHUNK];
+    for (example, &weight) in weights.iter().enumerate() {
+        let weight = f64::from(weight);
+        sum += weight * f64::from(losses.as_flattened()[example]);
+        parts[example] = (weight / total) as f32;
+    }
+    for row in outputs.as_flattened_mut().chunks_exact_mut(CHUNK) {
+        for (gradient, part) in row.iter_mut().zip(&parts) {
+            *gradient *= part;
+        }
+    }
+    sum
 }
 
 /// Cross-entropy of the softmax, in nats:

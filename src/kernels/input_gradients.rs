@@ -17,7 +17,7 @@ use crate::simd::{Backend, LANES, Simd};
 /// The sum of the losses of a chunk that was checked against the model, and its gradient with respect to the features.
 pub(crate) struct InputGradients<'a> {
     pub(crate) parameters: &'a [[f32; LANES]],
-    /// At most [`CHUNK`](super::chunk::CHUNK) examples.
+    /// At most [`CHUNK`](super::chunk::CHUNK) examples, whose losses are not to be divided: the total of their weights is 1.
     pub(crate) chunk: Batch<'a>,
     pub(crate) workspace: &'a mut Workspace,
     /// `[example][feature]`; overwritten.
@@ -39,7 +39,7 @@ impl ShapedKernel for InputGradients<'_> {
         let spec = shape.get();
         let (inputs, examples) = (chunk.inputs, chunk.len);
         let outputs = forward(simd, shape, parameters, inputs, examples, 0, workspace);
-        let total = loss(simd, spec.head, chunk.targets, examples, 1.0, outputs);
+        let total = loss(simd, spec.head, chunk, outputs);
 
         let Workspace {
             activations: [activations, _],

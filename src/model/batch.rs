@@ -2,7 +2,6 @@
 
 use core::fmt;
 use core::fmt::Debug;
-use core::ops::Range;
 
 use super::mlp::{ExampleOf, Model, TargetOf};
 use super::sealed::Sealed;
@@ -43,18 +42,18 @@ pub enum Targets<'a> {
 
 /// A loss of the caller's own, with the targets of a whole batch.
 pub trait OwnLoss {
-    /// The sum of the losses of so many examples from `first` on; their outputs are replaced by `scale` times the gradient of it.
-    /// Output k of the i-th of them is `outputs[k · stride + i]`.
+    /// Writes the losses of the examples from `first` on, as many as `losses` has room for, and replaces their outputs by `scale` times
+    /// the gradient. Output k of the i-th of them is `outputs[k · stride + i]`.
     ///
-    /// The sum is NaN if a loss or a gradient is not finite.
+    /// A loss is NaN if it, or its gradient, is not finite.
     fn differentiate(
         &self,
         first: usize,
-        examples: usize,
         scale: f32,
         outputs: &mut [f32],
         stride: usize,
-    ) -> f64;
+        losses: &mut [f32],
+    );
 }
 
 impl Debug for dyn OwnLoss + '_ {
@@ -69,6 +68,49 @@ pub(crate) struct Batch<'a> {
     pub(crate) len: usize,
     pub(crate) inputs: Inputs<'a>,
     pub(crate) targets: Targets<'a>,
+    pub(crate) weights: Weights<'a>,
+}
+
+/// What the losses of examples are multiplied by and divided by, to make a mean of them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Weights<'a> {
+    /// The weight of each example; 1 without them.
+    pub(crate) of_examples: Option<&'a [f32]>,
+    /// The sum of the weights of the whole batch, of which this may be a part.
+    pub(crate) total: f64,
+}
+
+impl<'a> Weights<'a> {
+    /// The same weight for each of so many examples.
+    #[expect(clippy::cast_precision_loss, reason = "lengths are far below 2⁵³")]
+    pub(crate) fn even(examples: usize) -> Self {
+        Self {
+            of_examples: None,
+            total: examples as f64,
+        }
+    }
+
+    /// These weights, if not all of them are 0. They are finite and not negative.
+    pub(crate) fn of(weights: &'a [f32]) -> Result<Self, Error> {
+        let total = weights.iter().map(|&weight| f64::from(weight)).sum();
+        if total > 0.0 {
+            Ok(Self {
+                of_examples: Some(weights),
+                total,
+            })
+        } else {
+            Err(Error::ZeroWeight)
+        }
+    }
+
+    /// Examples `start .. start + len`, of the same whole.
+    #[inline(always)]
+    fn slice(self, start: usize, len: usize) -> Self {
+        Self {
+            of_examples: self.of_examples.map(|weights| &weights[start..][..len]),
+            total: self.total,
+        }
+    }
 }
 
 impl<T: Symbol, const N: usize> Sealed for [T; N] {}
@@ -115,14 +157,13 @@ pub(crate) fn checked_batch<'a, M: Model>(
 }
 
 /// The batch in the kernels' form, if it has as many targets as inputs, and at least one.
-pub(crate) fn batch<'a, E: Example, T: Target>(
-    inputs: &'a [E],
-    targets: &'a [T],
-) -> Result<Batch<'a>, Error> {
+fn batch<'a, E: Example, T: Target>(inputs: &'a [E], targets: &'a [T]) -> Result<Batch<'a>, Error> {
+    let len = batch_len(inputs.len(), targets.len())?;
     Ok(Batch {
-        len: batch_len(inputs.len(), targets.len())?,
+        len,
         inputs: E::flatten(inputs),
         targets: T::flatten(targets),
+        weights: Weights::even(len),
     })
 }
 
@@ -132,10 +173,12 @@ pub(crate) fn own_batch<'a, M: Model>(
     targets: usize,
     loss: &'a dyn OwnLoss,
 ) -> Result<Batch<'a>, Error> {
+    let len = batch_len(inputs.len(), targets)?;
     let batch = Batch {
-        len: batch_len(inputs.len(), targets)?,
+        len,
         inputs: ExampleOf::<M>::flatten(inputs),
         targets: Targets::Own { loss, first: 0 },
+        weights: Weights::even(len),
     };
     batch.check(M::SPEC)?;
     Ok(batch)
@@ -143,7 +186,7 @@ pub(crate) fn own_batch<'a, M: Model>(
 
 /// The length of a batch of so many inputs and targets, if it has one.
 fn batch_len(inputs: usize, targets: usize) -> Result<usize, Error> {
-    check_lengths(inputs, targets)?;
+    check_lengths(inputs, "targets", targets)?;
     match inputs {
         0 => Err(Error::EmptyBatch),
         len => Ok(len),
@@ -151,22 +194,27 @@ fn batch_len(inputs: usize, targets: usize) -> Result<usize, Error> {
 }
 
 /// Refuses more or fewer of something than there are inputs.
-pub(crate) fn check_lengths(inputs: usize, targets: usize) -> Result<(), Error> {
-    if inputs == targets {
+pub(crate) fn check_lengths(inputs: usize, what: &'static str, found: usize) -> Result<(), Error> {
+    if inputs == found {
         Ok(())
     } else {
-        Err(Error::LengthMismatch { inputs, targets })
+        Err(Error::LengthMismatch {
+            inputs,
+            what,
+            found,
+        })
     }
 }
 
 impl Batch<'_> {
-    /// Some of its examples, at least one.
-    pub(crate) fn slice(self, spec: ModelSpec, examples: Range<usize>) -> Self {
-        let (start, len) = (examples.start, examples.len());
+    /// Examples `start .. start + len`, at least one.
+    #[inline(always)]
+    pub(crate) fn slice(self, spec: ModelSpec, start: usize, len: usize) -> Self {
         Self {
             len,
             inputs: self.inputs.slice(spec, start, len),
             targets: self.targets.slice(spec, start, len),
+            weights: self.weights.slice(start, len),
         }
     }
 
@@ -175,17 +223,6 @@ impl Batch<'_> {
     pub(crate) fn check(self, spec: ModelSpec) -> Result<(), Error> {
         self.inputs.check(spec)?;
         self.targets.check(spec)
-    }
-
-    /// Refuses numbers that are not finite; for a data set, which does not know its model yet.
-    pub(crate) fn check_finite(self) -> Result<(), Error> {
-        if let Inputs::Features(features) = self.inputs {
-            check_finite("input", features, features.len() / self.len)?;
-        }
-        if let Targets::Values(values) = self.targets {
-            check_finite("target", values, values.len() / self.len)?;
-        }
-        Ok(())
     }
 }
 
@@ -225,7 +262,7 @@ impl Inputs<'_> {
 impl Targets<'_> {
     /// Refuses classes that the head does not have, and numbers that are not finite.
     #[inline]
-    fn check(self, spec: ModelSpec) -> Result<(), Error> {
+    pub(crate) fn check(self, spec: ModelSpec) -> Result<(), Error> {
         match self {
             Self::Classes(targets) => {
                 let classes = spec.head.classes();
@@ -271,8 +308,9 @@ pub(crate) fn first_non_finite(values: &[f32]) -> Option<usize> {
     values.iter().position(|value| !value.is_finite())
 }
 
+/// Refuses numbers that are not finite, in rows of `width`.
 #[inline]
-fn check_finite(what: &'static str, values: &[f32], width: usize) -> Result<(), Error> {
+pub(crate) fn check_finite(what: &'static str, values: &[f32], width: usize) -> Result<(), Error> {
     match first_non_finite(values) {
         Some(index) => Err(Error::NonFiniteData {
             what,

@@ -54,8 +54,8 @@ pub use tensor::{Role, Tensor};
 
 pub(crate) use activation::{ActivationKind, for_every_activation};
 pub(crate) use batch::{
-    Batch, Inputs, OwnLoss, Targets, batch, check_lengths, checked_batch, first_non_finite,
-    own_batch,
+    Batch, Inputs, OwnLoss, Targets, Weights, check_finite, check_lengths, checked_batch,
+    first_non_finite, own_batch,
 };
 pub(crate) use head::largest;
 pub(crate) use layer::{Layer, Pass};

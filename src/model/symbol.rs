@@ -91,20 +91,24 @@ impl Symbols<'_> {
 
     /// The largest number, plus one; 0 without symbols.
     pub(crate) fn bound(self) -> usize {
-        self.iter().max().map_or(0, |max| max + 1)
+        let largest = match self {
+            Self::Bytes(symbols) => largest(symbols),
+            Self::Words(symbols) => largest(symbols),
+        };
+        largest.map_or(0, |largest| largest + 1)
     }
 
     /// The index of the first symbol whose number is not below a limit.
     #[inline]
     pub(crate) fn first_beyond(self, limit: usize) -> Option<usize> {
-        match self {
-            Self::Bytes(symbols) => first_beyond(symbols, limit),
-            Self::Words(symbols) => first_beyond(symbols, limit),
+        // No early exit, so the loop vectorises.
+        if self.bound() <= limit {
+            return None;
         }
+        self.iter().position(|symbol| symbol >= limit)
     }
 }
 
-#[inline]
-fn first_beyond(symbols: &[impl Symbol], limit: usize) -> Option<usize> {
-    symbols.iter().position(|&symbol| symbol.into() >= limit)
+fn largest<T: Symbol>(symbols: &[T]) -> Option<usize> {
+    symbols.iter().max().map(|&symbol| symbol.into())
 }

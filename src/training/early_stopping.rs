@@ -6,7 +6,7 @@ use super::Trainer;
 use super::optimizer::not_negative;
 use crate::data::Dataset;
 use crate::error::Error;
-use crate::model::{ExampleOf, Model, TargetOf, checked_batch};
+use crate::model::{ExampleOf, Model, OutputsOf, TargetOf};
 
 /// When a loss has stopped falling.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -19,7 +19,7 @@ pub struct Plateau {
     pub improvement: f32,
 }
 
-/// Evaluates a model on a data set as it is trained, keeps the best one, and ends the run at a plateau, in the callback of
+/// Evaluates a model on a validation set as it is trained, keeps the best one, and ends the run at a plateau, in the callback of
 /// [`Trainer::fit`] or in a loop of one's own:
 ///
 /// ```
@@ -32,17 +32,16 @@ pub struct Plateau {
 /// let mut trainer = Trainer::new(NameModel::fan_in_scaled(&mut rng), AdamW::new(0.02))?;
 ///
 /// let plateau = Plateau { every: 100, patience: 3, improvement: 0.001 };
-/// let mut stopping = EarlyStopping::new(&dev, plateau)?;
-/// let fit = Fit { steps: 5_000, batch: 32, schedule: constant };
-/// trainer.fit(&train, fit, &mut rng, |progress| stopping.check(progress.trainer))?;
+/// let mut stopping = EarlyStopping::new(plateau)?;
+/// let fit = Fit { length: Length::Steps(5_000), batch: 32, schedule: constant };
+/// trainer.fit(&train, fit, &mut rng, |progress| stopping.check(progress.trainer, &dev))?;
 ///
 /// let best = stopping.into_best().expect("the run has evaluations, and finite losses");
 /// assert_eq!(best.loss, Trainer::new(best.model, Sgd::new(0.0))?.evaluate(&dev)?);
 /// # Ok::<(), Error>(())
 /// ```
-#[derive(Debug, Clone)]
-pub struct EarlyStopping<'a, M: Model> {
-    dataset: &'a Dataset<ExampleOf<M>, TargetOf<M>>,
+#[derive(Debug, Clone, PartialEq)]
+pub struct EarlyStopping<M: Model> {
     plateau: Plateau,
     best: Option<Best<M>>,
     /// Evaluations since the best one.
@@ -54,23 +53,19 @@ pub struct EarlyStopping<'a, M: Model> {
 pub struct Best<M: Model> {
     /// The model.
     pub model: M,
-    /// Its mean loss over the data set it was evaluated on.
+    /// Its mean loss over the validation set.
     pub loss: f32,
     /// [Steps](Trainer::steps) that had been taken.
     pub step: u64,
 }
 
-impl<'a, M: Model> EarlyStopping<'a, M> {
-    /// For a run that is to end when the loss over this data set stops falling.
+impl<M: Model> EarlyStopping<M> {
+    /// For a run that is to end when the loss over a validation set stops falling.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for an interval or a patience of 0, or an improvement that is negative or not finite;
-    /// [`Error::TokenOutOfRange`] or [`Error::ClassOutOfRange`] if the data set is one of a larger vocabulary.
-    pub fn new(
-        dataset: &'a Dataset<ExampleOf<M>, TargetOf<M>>,
-        plateau: Plateau,
-    ) -> Result<Self, Error> {
+    /// [`Error::Setting`] for an interval or a patience of 0, or an improvement that is negative or not finite.
+    pub fn new(plateau: Plateau) -> Result<Self, Error> {
         for (name, value) in [("every", plateau.every), ("patience", plateau.patience)] {
             if value == 0 {
                 return Err(Error::Setting {
@@ -81,26 +76,52 @@ impl<'a, M: Model> EarlyStopping<'a, M> {
             }
         }
         not_negative("improvement", plateau.improvement)?;
-        checked_batch::<M>(dataset.inputs(), dataset.targets())?;
         Ok(Self {
-            dataset,
             plateau,
             best: None,
             stale: 0,
         })
     }
 
-    /// To be called after every step: evaluates the model if the number of [steps](Trainer::steps) is a multiple of the
-    /// interval, and breaks if it has not improved for as many evaluations as the patience allows.
+    /// To be called after every step: evaluates the model on the validation set if the number of [steps](Trainer::steps) is a
+    /// multiple of the interval, and breaks if it has not improved for as many evaluations as the patience allows.
     ///
     /// A loss that is not finite is no improvement. An evaluation changes nothing in the trainer.
-    pub fn check(&mut self, trainer: &mut Trainer<M>) -> ControlFlow<()> {
+    ///
+    /// # Errors
+    ///
+    /// As [`evaluate`](Trainer::evaluate).
+    pub fn check(
+        &mut self,
+        trainer: &mut Trainer<M>,
+        validation: &Dataset<ExampleOf<M>, TargetOf<M>>,
+    ) -> Result<ControlFlow<()>, Error> {
+        self.check_by(trainer, |trainer| trainer.evaluate(validation))
+    }
+
+    /// As [`check`](Self::check), with a loss of the caller's own as [`step_with`](Trainer::step_with) takes it.
+    ///
+    /// # Errors
+    ///
+    /// As [`evaluate_with`](Trainer::evaluate_with).
+    pub fn check_with<T: Clone + Sync>(
+        &mut self,
+        trainer: &mut Trainer<M>,
+        validation: &Dataset<ExampleOf<M>, T>,
+        loss: impl Fn(&OutputsOf<M>, &T) -> (f32, OutputsOf<M>) + Sync,
+    ) -> Result<ControlFlow<()>, Error> {
+        self.check_by(trainer, |trainer| trainer.evaluate_with(validation, loss))
+    }
+
+    fn check_by(
+        &mut self,
+        trainer: &mut Trainer<M>,
+        evaluate: impl FnOnce(&mut Trainer<M>) -> Result<f32, Error>,
+    ) -> Result<ControlFlow<()>, Error> {
         if !trainer.steps().is_multiple_of(self.plateau.every) {
-            return ControlFlow::Continue(());
+            return Ok(ControlFlow::Continue(()));
         }
-        let Ok(loss) = trainer.evaluate(self.dataset) else {
-            unreachable!("the data set was checked when this was made");
-        };
+        let loss = evaluate(trainer)?;
         let best = self.best.as_ref().map_or(f32::INFINITY, |best| best.loss);
         if loss < best - self.plateau.improvement {
             self.stale = 0;
@@ -112,11 +133,11 @@ impl<'a, M: Model> EarlyStopping<'a, M> {
         } else {
             self.stale += 1;
         }
-        if self.stale < self.plateau.patience {
+        Ok(if self.stale < self.plateau.patience {
             ControlFlow::Continue(())
         } else {
             ControlFlow::Break(())
-        }
+        })
     }
 
     /// The best evaluation so far; `None` before the first with a finite loss.

@@ -210,7 +210,7 @@ impl<const FEATURES: usize, L: HiddenLayers, O: Head> Trainer<Mlp<Dense<FEATURES
         d_inputs: &mut [[f32; FEATURES]],
     ) -> Result<f32, Error> {
         let batch = checked_batch::<Mlp<Dense<FEATURES>, L, O>>(inputs, targets)?;
-        check_lengths(inputs.len(), d_inputs.len())?;
+        check_lengths(inputs.len(), "gradients", d_inputs.len())?;
         Ok(self
             .engine
             .input_gradients::<Mlp<Dense<FEATURES>, L, O>>(batch, d_inputs.as_flattened_mut()))
@@ -231,7 +231,7 @@ impl<const FEATURES: usize, L: HiddenLayers, O: Head> Trainer<Mlp<Dense<FEATURES
     ) -> Result<f32, Error> {
         let own = Own::<Mlp<Dense<FEATURES>, L, O>, _, _>::new(targets, loss);
         let batch = own.checked_batch(inputs)?;
-        check_lengths(inputs.len(), d_inputs.len())?;
+        check_lengths(inputs.len(), "gradients", d_inputs.len())?;
         let mean = self
             .engine
             .input_gradients::<Mlp<Dense<FEATURES>, L, O>>(batch, d_inputs.as_flattened_mut());

@@ -1,5 +1,6 @@
 //! Steps, whole runs, and going on with one.
 
+mod batches;
 mod early_stopping;
 mod fit;
 mod gradients;
@@ -10,7 +11,7 @@ mod state;
 mod trainer;
 
 pub use early_stopping::{Best, EarlyStopping, Plateau};
-pub use fit::{Fit, Fitted, Progress};
+pub use fit::{Fit, Fitted, Length, Progress};
 pub use gradients::Gradients;
 pub use optimizer::{AdamW, Momentum, Optimizer, Sgd};
 pub use state::TrainingState;

@@ -5,10 +5,12 @@ use core::marker::PhantomData;
 use core::slice::from_ref;
 
 use super::Trainer;
+use super::optimizer::Optimizer;
+use crate::data::{Dataset, Examples, Minibatch};
 use crate::engine::Path;
 use crate::error::Error;
 use crate::model::{
-    Batch, ExampleOf, Head, Model, OutputsOf, OwnLoss, first_non_finite, own_batch,
+    Batch, ExampleOf, Head, Model, OutputsOf, OwnLoss, Targets, first_non_finite, own_batch,
 };
 
 impl<M: Model> Trainer<M> {
@@ -17,10 +19,10 @@ impl<M: Model> Trainer<M> {
     /// For each example, `loss` is given the outputs of the last layer, logits or numbers, and the target, which may be of any type;
     /// it returns the example's loss and the gradient of that loss with respect to the outputs. The step goes down the mean over
     /// the batch: gradients are divided by its length, as with a head's loss, and by nothing else. To weigh an example, multiply
-    /// its loss and gradient. Every optimizer and [clipping](Trainer::with_clipping) work as with a head's loss.
+    /// its loss and gradient, or give its data set [weights](Dataset::with_weights). Every optimizer and [clipping](Trainer::with_clipping) work as with a head's loss.
     ///
     /// ```
-    /// use fused_mlp::{AdamW, Dense, Mlp, Regression, SeedableRng, Tanh, Trainer, Xoshiro256PlusPlus};
+    /// use fused_mlp::{AdamW, Dataset, Dense, Mlp, Regression, SeedableRng, Tanh, Trainer, Xoshiro256PlusPlus};
     ///
     /// // The mean of the outcomes and their spread: a Gaussian's negative log-likelihood, without its constant.
     /// let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
@@ -38,7 +40,8 @@ impl<M: Model> Trainer<M> {
     /// for _ in 0..100 {
     ///     trainer.step_with(&inputs, &outcomes, gaussian)?;
     /// }
-    /// assert!(trainer.evaluate_with(&inputs, &outcomes, gaussian)? < first);
+    /// let data = Dataset::new(inputs.to_vec(), outcomes.to_vec())?;
+    /// assert!(trainer.evaluate_with(&data, gaussian)? < first);
     /// # Ok::<(), fused_mlp::Error>(())
     /// ```
     ///
@@ -77,19 +80,47 @@ impl<M: Model> Trainer<M> {
         self.step_with_on(Path::Example, from_ref(input), from_ref(target), loss)
     }
 
-    /// Mean over a batch of any length of a loss of the caller's own, as [`step_with`](Trainer::step_with) takes it.
+    /// As [`step_with`](Trainer::step_with), on a batch drawn from a [`Dataset`], and on its weighted mean, where the data set has
+    /// [weights](Dataset::with_weights).
     ///
     /// # Errors
     ///
-    /// As [`step_with`](Trainer::step_with), but for the step.
-    pub fn evaluate_with<T: Sync>(
+    /// As [`step_with`](Trainer::step_with); [`Error::ZeroWeight`] if all weights are 0.
+    pub fn step_batch_with<T: Clone + Sync>(
         &mut self,
-        inputs: &[ExampleOf<M>],
-        targets: &[T],
+        minibatch: &Minibatch<ExampleOf<M>, T>,
         loss: impl Fn(&OutputsOf<M>, &T) -> (f32, OutputsOf<M>) + Sync,
     ) -> Result<f32, Error> {
-        let own = Own::<M, _, _>::new(targets, loss);
-        let batch = own.checked_batch(inputs)?;
+        self.step_examples_with(self.optimizer(), minibatch.examples(), loss)
+    }
+
+    /// A step by an optimizer of the same kind, perhaps with another learning rate.
+    pub(super) fn step_examples_with<T: Sync>(
+        &mut self,
+        optimizer: Optimizer,
+        examples: &Examples<ExampleOf<M>, T>,
+        loss: impl Fn(&OutputsOf<M>, &T) -> (f32, OutputsOf<M>) + Sync,
+    ) -> Result<f32, Error> {
+        let own = Own::<M, _, _>::new(examples.targets(), loss);
+        let batch = examples.batch(own.as_targets(), M::SPEC)?;
+        let result = self.step_checked(optimizer, batch, Path::Batch);
+        result.map_err(|error| own.first_error().unwrap_or(error))
+    }
+
+    /// Mean over a data set of any length of a loss of the caller's own, as [`step_with`](Trainer::step_with) takes it; the weighted
+    /// mean, where the data set has [weights](Dataset::with_weights).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NonFiniteLoss`] for the first example whose loss or gradient is NaN or infinite; [`Error::TokenOutOfRange`] if the
+    /// data set is one of a larger vocabulary, [`Error::ZeroWeight`] if all weights are 0.
+    pub fn evaluate_with<T: Clone + Sync>(
+        &mut self,
+        dataset: &Dataset<ExampleOf<M>, T>,
+        loss: impl Fn(&OutputsOf<M>, &T) -> (f32, OutputsOf<M>) + Sync,
+    ) -> Result<f32, Error> {
+        let own = Own::<M, _, _>::new(dataset.targets(), loss);
+        let batch = dataset.examples().batch(own.as_targets(), M::SPEC)?;
         let mean = self.evaluate_checked(batch);
         own.first_error().map_or(Ok(mean), Err)
     }
@@ -146,6 +177,14 @@ where
         own_batch::<M>(inputs, self.targets.len(), self)
     }
 
+    /// The targets of the whole batch, in the kernels' form.
+    fn as_targets(&self) -> Targets<'_> {
+        Targets::Own {
+            loss: self,
+            first: 0,
+        }
+    }
+
     pub(super) fn first_error(&self) -> Option<Error> {
         let failure = self.failure.get()?;
         Some(Error::NonFiniteLoss {
@@ -172,19 +211,20 @@ where
     fn differentiate(
         &self,
         first: usize,
-        examples: usize,
         scale: f32,
         outputs: &mut [f32],
         stride: usize,
-    ) -> f64 {
-        let mut sum = 0.0;
-        for (index, target) in self.targets[first..][..examples].iter().enumerate() {
+        losses: &mut [f32],
+    ) {
+        let targets = &self.targets[first..][..losses.len()];
+        for (index, (target, stored)) in targets.iter().zip(losses).enumerate() {
             let mut of_example = M::Head::blank();
             let places = (index..).step_by(stride);
             for (value, place) in of_example.as_mut().iter_mut().zip(places.clone()) {
                 *value = outputs[place];
             }
             let (loss, gradient) = (self.loss)(&of_example, target);
+            *stored = loss;
             let gradient = gradient.as_ref();
             let bad = match first_non_finite(gradient) {
                 _ if !loss.is_finite() => Some((None, loss)),
@@ -198,13 +238,11 @@ where
                     output,
                     value,
                 });
-                sum = f64::NAN;
+                *stored = f32::NAN;
             }
-            sum += f64::from(loss);
             for (&slope, place) in gradient.iter().zip(places) {
                 outputs[place] = slope * scale;
             }
         }
-        sum
     }
 }

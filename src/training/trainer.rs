@@ -5,11 +5,11 @@ use core::slice::from_ref;
 
 use super::TrainingState;
 use super::optimizer::{Optimizer, check_clipping};
-use crate::data::{Dataset, Limits, Minibatch};
+use crate::data::{Dataset, Examples, Minibatch};
 use crate::engine::{Engine, Path};
 use crate::error::Error;
 use crate::model::{
-    Batch, ExampleOf, Model, OutputsOf, PredictionOf, TargetOf, batch, checked_batch,
+    Batch, ExampleOf, Model, OutputsOf, PredictionOf, Target, TargetOf, checked_batch,
 };
 use crate::simd::Backend;
 
@@ -137,26 +137,26 @@ impl<M: Model> Trainer<M> {
         )
     }
 
-    /// One step on a batch drawn from a [`Dataset`], whose examples were checked when the data set was made.
+    /// One step on a batch drawn from a [`Dataset`]; on its weighted mean, where the data set has
+    /// [weights](Dataset::with_weights).
     ///
     /// # Errors
     ///
-    /// [`Error::TokenOutOfRange`] or [`Error::ClassOutOfRange`] if the data set is one of a larger vocabulary,
-    /// [`Error::EmptyBatch`] if nothing was drawn yet, [`Error::NonFiniteStep`] as for [`step`](Trainer::step).
+    /// As [`step`](Trainer::step); [`Error::EmptyBatch`] if nothing was drawn yet, [`Error::ZeroWeight`] if all weights are 0.
     pub fn step_batch(
         &mut self,
         minibatch: &Minibatch<ExampleOf<M>, TargetOf<M>>,
     ) -> Result<f32, Error> {
-        self.step_batch_by(self.optimizer, minibatch)
+        self.step_examples(self.optimizer, minibatch.examples())
     }
 
-    /// As [`step_batch`](Trainer::step_batch), by an optimizer of the same kind with another learning rate.
-    pub(crate) fn step_batch_by(
+    /// A step by an optimizer of the same kind, perhaps with another learning rate.
+    pub(super) fn step_examples(
         &mut self,
         optimizer: Optimizer,
-        minibatch: &Minibatch<ExampleOf<M>, TargetOf<M>>,
+        examples: &Examples<ExampleOf<M>, TargetOf<M>>,
     ) -> Result<f32, Error> {
-        let batch = batch_within::<M>(minibatch.inputs(), minibatch.targets(), minibatch.limits())?;
+        let batch = examples.batch(TargetOf::<M>::flatten(examples.targets()), M::SPEC)?;
         self.step_checked(optimizer, batch, Path::Batch)
     }
 
@@ -199,23 +199,25 @@ impl<M: Model> Trainer<M> {
         Ok(loss)
     }
 
-    /// Mean loss over a data set of any length, in the units of [`step`](Trainer::step). It may be infinite or NaN where
-    /// outputs overflow.
+    /// Mean loss over a data set of any length, in the units of [`step`](Trainer::step); the weighted mean, where it has
+    /// [weights](Dataset::with_weights). It may be infinite or NaN where outputs overflow.
     ///
     /// # Errors
     ///
-    /// [`Error::TokenOutOfRange`] or [`Error::ClassOutOfRange`] if the data set is one of a larger vocabulary.
+    /// [`Error::TokenOutOfRange`] or [`Error::ClassOutOfRange`] if the data set is one of a larger vocabulary,
+    /// [`Error::NonFiniteData`] for a target that is not finite, [`Error::ZeroWeight`] if all weights are 0.
     pub fn evaluate(&mut self, dataset: &Dataset<ExampleOf<M>, TargetOf<M>>) -> Result<f32, Error> {
         let batch = self.check_dataset(dataset)?;
         Ok(self.evaluate_checked(batch))
     }
 
-    /// A data set as one batch, if the model has all its tokens and classes.
+    /// A data set as one batch, if the model can take all of it.
     pub(crate) fn check_dataset<'a>(
         &self,
         dataset: &'a Dataset<ExampleOf<M>, TargetOf<M>>,
     ) -> Result<Batch<'a>, Error> {
-        batch_within::<M>(dataset.inputs(), dataset.targets(), dataset.limits())
+        let targets = TargetOf::<M>::flatten(dataset.targets());
+        dataset.examples().batch(targets, M::SPEC)
     }
 
     pub(super) fn evaluate_checked(&mut self, batch: Batch<'_>) -> f32 {
@@ -292,17 +294,4 @@ impl<M: Model> Trainer<M> {
     pub fn backend(&self) -> Backend {
         self.engine.backend()
     }
-}
-
-/// A batch whose examples lie within these limits, and are checked one by one only if the limits are not the model's.
-fn batch_within<'a, M: Model>(
-    inputs: &'a [ExampleOf<M>],
-    targets: &'a [TargetOf<M>],
-    limits: Limits,
-) -> Result<Batch<'a>, Error> {
-    let batch = batch(inputs, targets)?;
-    if !limits.fit(M::SPEC) {
-        batch.check(M::SPEC)?;
-    }
-    Ok(batch)
 }

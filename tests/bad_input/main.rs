@@ -144,7 +144,14 @@ fn as_many_targets_as_inputs_are_needed() {
         let error = trainer
             .step(&vec![[0; 3]; inputs], &vec![0; targets])
             .unwrap_err();
-        assert_eq!(error, Error::LengthMismatch { inputs, targets });
+        assert_eq!(
+            error,
+            Error::LengthMismatch {
+                inputs,
+                what: "targets",
+                found: targets
+            }
+        );
         assert_says(
             &error,
             &[&format!("{inputs} inputs"), &format!("{targets} targets")],

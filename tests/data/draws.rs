@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use fused_mlp::random::{StandardNormal, below};
+use fused_mlp::random::{StandardNormal, below, shuffle};
 use fused_mlp::reference::Reference;
 use fused_mlp::sample::{categorical, name};
 use fused_mlp::{
@@ -309,4 +309,19 @@ fn a_generator_gives_what_its_authors_program_gives() {
         0xbf08_119f_05cd_56d6,
     ];
     assert_eq!(found, expected);
+}
+
+#[test]
+fn a_shuffle_gives_every_order_equally_often() {
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(9);
+    let mut counts = [0; 256];
+    for _ in 0..24_000 {
+        let mut items = [0, 1, 2, 3];
+        shuffle(&mut rng, &mut items);
+        counts[items.iter().fold(0, |code, item| 4 * code + item)] += 1;
+    }
+    let orders: Vec<u32> = counts.into_iter().filter(|&count| count > 0).collect();
+    assert_eq!(orders.len(), 24);
+    let statistic = chi_square(&orders, &[1.0; 24]);
+    assert!(plausible(23).contains(&statistic), "{statistic}");
 }

@@ -1,4 +1,5 @@
-"""The first words of xoshiro256++ from a seed, and the bits of the first normal draws: what tests/data/draws.rs expects.
+"""The first words of xoshiro256++ from a seed, the bits of the first normal draws, and the first shuffles of ten items: what
+tests/data/draws.rs and tests/training/epochs.rs expect.
 
     python3 tests/data/normal.py 1
 """
@@ -49,8 +50,27 @@ def normal(words):
         yield radius * math.sin(2 * math.pi * v)
 
 
+def below(words, n):
+    """Lemire (2019)."""
+    product = (next(words) >> 32) * n
+    while product % 2**32 < 2**32 % n:
+        product = (next(words) >> 32) * n
+    return product >> 32
+
+
+def shuffled(words, n):
+    """Durstenfeld (1964)."""
+    items = list(range(n))
+    for i in range(n - 1, 0, -1):
+        j = below(words, i + 1)
+        items[i], items[j] = items[j], items[i]
+    return items
+
+
 seed = int(sys.argv[1])
 words = xoshiro256plusplus(seed)
 print("words", [hex(next(words)) for _ in range(4)])
 draws = normal(xoshiro256plusplus(seed))
 print("normal", [hex(struct.unpack("<I", struct.pack("<f", next(draws)))[0]) for _ in range(8)])
+words = xoshiro256plusplus(seed)
+print("shuffled", [shuffled(words, 10) for _ in range(2)])

@@ -202,7 +202,8 @@ fn every_example_of_a_batch_has_its_own_prediction() {
             error,
             Error::LengthMismatch {
                 inputs: 2,
-                targets: 3
+                what: "predictions",
+                found: 3
             }
         );
         let error = predictor

@@ -5,7 +5,7 @@ use core::ops::ControlFlow::{Break, Continue};
 use fused_mlp::model::HiddenLayers;
 use fused_mlp::schedule::{constant, cosine, warm_up};
 use fused_mlp::{
-    AdamW, Dataset, Dense, Error, Fit, Minibatch, Mlp, Model, Optimizer, Regression, Relu,
+    AdamW, Dataset, Dense, Error, Fit, Length, Minibatch, Mlp, Model, Optimizer, Regression, Relu,
     SeedableRng, Sgd, Softmax, Tanh, Tokens, Trainer, Xoshiro256PlusPlus,
 };
 use proptest::prelude::*;
@@ -36,7 +36,7 @@ fn compare<I: RandomInput, L: HiddenLayers, O: RandomHead>(
     let rate = optimizer.learning_rate();
     let data = Dataset::new(case.inputs, case.targets).unwrap();
     let fit = Fit {
-        steps: u64::from(steps),
+        length: Length::Steps(u64::from(steps)),
         batch: usize::from(batch),
         schedule: &schedule,
     };
@@ -51,10 +51,10 @@ fn compare<I: RandomInput, L: HiddenLayers, O: RandomHead>(
             assert_eq!(progress.trainer.steps(), progress.step);
             let factor = schedule(progress.step - 1);
             assert_eq!(progress.learning_rate, (f64::from(rate) * factor) as f32);
-            Continue(())
+            Ok(Continue(()))
         })
         .unwrap();
-    assert_eq!(outcome.steps, fit.steps);
+    assert_eq!(outcome.steps, u64::from(steps));
     assert_eq!(outcome.loss, losses.last().copied());
     assert!(!outcome.is_stopped);
 
@@ -62,7 +62,7 @@ fn compare<I: RandomInput, L: HiddenLayers, O: RandomHead>(
     let mut looped = Trainer::new(case.model, optimizer).unwrap();
     let mut loop_losses = Vec::new();
     let mut minibatch = Minibatch::new(fit.batch);
-    for step in 0..fit.steps {
+    for step in 0..u64::from(steps) {
         let rate = (f64::from(rate) * schedule(step)) as f32;
         looped.set_learning_rate(rate).unwrap();
         data.draw(&mut loop_rng, &mut minibatch);
@@ -114,8 +114,10 @@ fn falling(step: u64) -> f64 {
     cosine(step, 30, 0.1)
 }
 
+const STEPS: u64 = 30;
+
 const WHOLE: Fit<fn(u64) -> f64> = Fit {
-    steps: 30,
+    length: Length::Steps(STEPS),
     batch: 10,
     schedule: falling,
 };
@@ -124,7 +126,9 @@ const WHOLE: Fit<fn(u64) -> f64> = Fit {
 fn a_run_that_is_stopped_goes_on_where_it_ended() {
     let (mut whole, data) = curve();
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
-    whole.fit(&data, WHOLE, &mut rng, |_| Continue(())).unwrap();
+    whole
+        .fit(&data, WHOLE, &mut rng, |_| Ok(Continue(())))
+        .unwrap();
     for stop in [1, 2, 17, 30] {
         let (mut trainer, _) = curve();
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
@@ -132,26 +136,26 @@ fn a_run_that_is_stopped_goes_on_where_it_ended() {
         let first = trainer
             .fit(&data, WHOLE, &mut rng, |progress| {
                 kept = Some(progress.trainer.state());
-                if progress.step == stop {
+                Ok(if progress.step == stop {
                     Break(())
                 } else {
                     Continue(())
-                }
+                })
             })
             .unwrap();
         assert_eq!((first.steps, first.is_stopped), (stop, true));
         assert_eq!(trainer.steps(), stop);
 
         let rest = Fit {
-            steps: WHOLE.steps - stop,
+            length: Length::Steps(STEPS - stop),
             ..WHOLE
         };
         let mut resumed = Trainer::resume(kept.unwrap()).unwrap();
         let mut resumed_rng = Xoshiro256PlusPlus::from_seed(rng.state());
         for (trainer, rng) in [(&mut trainer, &mut rng), (&mut resumed, &mut resumed_rng)] {
-            let second = trainer.fit(&data, rest, rng, |_| Continue(())).unwrap();
-            assert_eq!((second.steps, second.is_stopped), (rest.steps, false));
-            assert_eq!(second.loss.is_some(), rest.steps > 0);
+            let second = trainer.fit(&data, rest, rng, |_| Ok(Continue(()))).unwrap();
+            assert_eq!((second.steps, second.is_stopped), (STEPS - stop, false));
+            assert_eq!(second.loss.is_some(), stop < STEPS);
             assert_eq!(bits(&trainer.state()), bits(&whole.state()));
             assert_eq!(trainer.state(), whole.state());
         }
@@ -164,7 +168,7 @@ fn a_callback_may_set_the_rate_that_the_schedule_multiplies() {
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
     let mut rates = Vec::new();
     let fit = Fit {
-        steps: 4,
+        length: Length::Steps(4),
         batch: 2,
         schedule: |step| if step < 3 { 1.0 } else { 0.5 },
     };
@@ -174,7 +178,7 @@ fn a_callback_may_set_the_rate_that_the_schedule_multiplies() {
             if progress.step == 2 {
                 progress.trainer.set_learning_rate(0.5).unwrap();
             }
-            Continue(())
+            Ok(Continue(()))
         })
         .unwrap();
     assert_eq!(rates, [0.01, 0.01, 0.5, 0.25]);
@@ -188,7 +192,7 @@ fn batches_of_no_examples_are_refused() {
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
     let fit = Fit { batch: 0, ..WHOLE };
     let error = trainer
-        .fit(&data, fit, &mut rng, |_| Continue(()))
+        .fit(&data, fit, &mut rng, |_| Ok(Continue(())))
         .unwrap_err();
     assert_eq!(error.to_string(), "batch must be at least 1, not 0");
     assert_eq!(trainer.state(), before);
@@ -203,14 +207,14 @@ fn a_schedule_that_gives_no_rate_ends_the_run_before_the_step() {
             let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
             let mut last = trainer.state();
             let fit = Fit {
-                steps: 10,
+                length: Length::Steps(10),
                 batch: 4,
                 schedule: |step| if step < good { 1.0 } else { factor },
             };
             let error = trainer
                 .fit(&data, fit, &mut rng, |progress| {
                     last = progress.trainer.state();
-                    Continue(())
+                    Ok(Continue(()))
                 })
                 .unwrap_err();
             let Error::Setting { name, expected, .. } = error else {
@@ -220,7 +224,7 @@ fn a_schedule_that_gives_no_rate_ends_the_run_before_the_step() {
             assert_eq!(trainer.state(), last);
             assert_eq!(trainer.steps(), good);
             trainer
-                .fit(&data, WHOLE, &mut rng, |_| Continue(()))
+                .fit(&data, WHOLE, &mut rng, |_| Ok(Continue(())))
                 .unwrap();
         }
     }
@@ -235,7 +239,7 @@ fn a_step_that_fails_ends_the_run_with_its_error_and_leaves_the_step_before() {
     let error = trainer
         .fit(&data, WHOLE, &mut rng, |progress| {
             last = progress.trainer.state();
-            Continue(())
+            Ok(Continue(()))
         })
         .unwrap_err();
     assert!(matches!(error, Error::NonFiniteStep { step, .. } if step == last.steps));
@@ -250,7 +254,7 @@ fn data_of_a_larger_vocabulary_are_refused() {
     for (input, target) in [([0, 4], 3), ([0, 3], 4)] {
         let data = Dataset::new(vec![input], vec![target]).unwrap();
         let error = trainer
-            .fit(&data, WHOLE, &mut rng, |_| Continue(()))
+            .fit(&data, WHOLE, &mut rng, |_| Ok(Continue(())))
             .unwrap_err();
         assert!(matches!(
             error,

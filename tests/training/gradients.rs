@@ -266,7 +266,8 @@ fn input_gradients_of_ones_own_loss_are_those_of_the_heads_formula() {
             error,
             Error::LengthMismatch {
                 inputs: 70,
-                targets: 69
+                what: "gradients",
+                found: 69
             }
         );
     }

@@ -7,6 +7,7 @@ mod common;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod epochs;
 mod fit;
 mod gradients;
 mod own_loss;
@@ -15,6 +16,7 @@ mod pytorch_deep;
 mod resume;
 mod schedule;
 mod stopping;
+mod weights;
 
 use fused_mlp::{AdamW, Model, Momentum, Optimizer, Sgd, TrainingState};
 

@@ -9,8 +9,9 @@ use fused_mlp::losses::{
 use fused_mlp::model::{HiddenLayers, OutputsOf, PredictionOf};
 use fused_mlp::reference::Reference;
 use fused_mlp::{
-    Backend, Binary, Dense, Error, ExampleOf, Gelu, Huber, Mlp, Model, Optimizer, Regression, Relu,
-    SeedableRng, Sgd, Softmax, Tanh, TargetOf, Tokens, Trainer, Xoshiro256PlusPlus,
+    Backend, Binary, Dataset, Dense, Error, ExampleOf, Gelu, Huber, Mlp, Model, Optimizer,
+    Regression, Relu, SeedableRng, Sgd, Softmax, Tanh, TargetOf, Tokens, Trainer,
+    Xoshiro256PlusPlus,
 };
 use proptest::prelude::*;
 use serde_json::{Value, from_value};
@@ -269,7 +270,8 @@ fn refused(
         let (mut trainer, mut untouched) = (start(), start());
         let error = trainer.step_with(&inputs, &targets, &loss).unwrap_err();
         assert_eq!(error.to_string(), expected.to_string(), "{backend}");
-        let error = trainer.evaluate_with(&inputs, &targets, &loss).unwrap_err();
+        let data = Dataset::new(inputs.clone(), targets.clone()).unwrap();
+        let error = trainer.evaluate_with(&data, &loss).unwrap_err();
         assert_eq!(error.to_string(), expected.to_string(), "{backend}");
         assert_eq!(bits(&trainer.state()), bits(&untouched.state()));
         assert_eq!(trainer.steps(), 0);
@@ -379,7 +381,8 @@ fn a_bad_batch_is_refused_before_the_loss_is_asked() {
         error,
         Error::LengthMismatch {
             inputs: 150,
-            targets: 149
+            what: "targets",
+            found: 149
         }
     );
     let error = trainer.step_with(&[], &[], never).unwrap_err();

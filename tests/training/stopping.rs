@@ -4,7 +4,7 @@ use core::ops::ControlFlow;
 
 use fused_mlp::schedule::constant;
 use fused_mlp::{
-    AdamW, Dataset, Dense, EarlyStopping, Error, Fit, Minibatch, Mlp, Plateau, Regression,
+    AdamW, Dataset, Dense, EarlyStopping, Error, Fit, Length, Minibatch, Mlp, Plateau, Regression,
     SeedableRng, Sgd, Softmax, Tanh, Tokens, Trainer, Xoshiro256PlusPlus,
 };
 use proptest::prelude::*;
@@ -76,10 +76,10 @@ proptest! {
         let (model, [train, dev]) = noise(seed);
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
         let mut trainer = Trainer::new(model, AdamW::new(0.05)).unwrap();
-        let mut stopping = EarlyStopping::new(&dev, plateau).unwrap();
-        let fit = Fit { steps: STEPS, batch: 6, schedule: constant };
+        let mut stopping = EarlyStopping::new(plateau).unwrap();
+        let fit = Fit { length: Length::Steps(STEPS), batch: 6, schedule: constant };
         let fitted = trainer
-            .fit(&train, fit, &mut rng, |progress| stopping.check(progress.trainer))
+            .fit(&train, fit, &mut rng, |progress| stopping.check(progress.trainer, &dev))
             .unwrap();
 
         prop_assert_eq!(fitted.steps, steps);
@@ -88,7 +88,7 @@ proptest! {
         prop_assert_eq!(found.map(|best| (best.model, best.loss, best.step)), expected);
         // The trainer stands where the run ended, and can go on.
         prop_assert_eq!(bits(&trainer.state()), bits(&by_hand.state()));
-        trainer.fit(&train, fit, &mut rng, |_| ControlFlow::Continue(())).unwrap();
+        trainer.fit(&train, fit, &mut rng, |_| Ok(ControlFlow::Continue(()))).unwrap();
     }
 }
 
@@ -114,11 +114,14 @@ fn without_an_evaluation_there_is_no_best_model() {
         patience: 1,
         improvement: 0.0,
     };
-    let mut stopping = EarlyStopping::new(&dev, plateau).unwrap();
+    let mut stopping = EarlyStopping::new(plateau).unwrap();
     let mut trainer = Trainer::new(model, Sgd::new(0.01)).unwrap();
     for _ in 0..9 {
         trainer.step(dev.inputs(), dev.targets()).unwrap();
-        assert_eq!(stopping.check(&mut trainer), ControlFlow::Continue(()));
+        assert_eq!(
+            stopping.check(&mut trainer, &dev),
+            Ok(ControlFlow::Continue(()))
+        );
     }
     assert_eq!(stopping.best(), None);
 }
@@ -134,24 +137,29 @@ fn a_loss_that_overflows_is_no_improvement() {
         patience: 2,
         improvement: 0.0,
     };
-    let mut stopping = EarlyStopping::new(&data, plateau).unwrap();
+    let mut stopping = EarlyStopping::new(plateau).unwrap();
     let mut trainer = Trainer::new(model, Sgd::new(0.0)).unwrap();
     assert_eq!(trainer.evaluate(&data).unwrap(), f32::INFINITY);
-    assert_eq!(stopping.check(&mut trainer), ControlFlow::Continue(()));
-    assert_eq!(stopping.check(&mut trainer), ControlFlow::Break(()));
+    assert_eq!(
+        stopping.check(&mut trainer, &data),
+        Ok(ControlFlow::Continue(()))
+    );
+    assert_eq!(
+        stopping.check(&mut trainer, &data),
+        Ok(ControlFlow::Break(()))
+    );
     assert_eq!(stopping.best(), None);
 }
 
 #[test]
 fn settings_outside_their_range_are_refused_by_name() {
-    let (_, [_, dev]) = noise(1);
     let good = Plateau {
         every: 1,
         patience: 1,
         improvement: 0.0,
     };
     let refused = |plateau| {
-        let error = EarlyStopping::<Numbers>::new(&dev, plateau).unwrap_err();
+        let error = EarlyStopping::<Numbers>::new(plateau).unwrap_err();
         error.to_string()
     };
     assert_eq!(
@@ -189,7 +197,10 @@ fn a_data_set_of_a_larger_vocabulary_is_refused() {
         improvement: 0.0,
     };
     let data = Dataset::new(vec![[0, 0], [0, 4]], vec![0, 0]).unwrap();
-    let error = EarlyStopping::<Letters>::new(&data, plateau).unwrap_err();
+    let mut stopping = EarlyStopping::new(plateau).unwrap();
+    let model = Letters::fan_in_scaled(&mut Xoshiro256PlusPlus::seed_from_u64(1));
+    let mut trainer = Trainer::new(model, Sgd::new(0.1)).unwrap();
+    let error = stopping.check(&mut trainer, &data).unwrap_err();
     assert!(matches!(
         error,
         Error::TokenOutOfRange {

@@ -78,10 +78,9 @@ pub(super) fn loss<S: Simd>(
         (_, Targets::Own { loss, first }) => {
             let outputs = z.as_flattened_mut();
             outputs[head.outputs..].fill(0.0);
-            let loss = loss.differentiate(first, 1, 1.0, outputs, 1);
-            #[expect(clippy::cast_possible_truncation, reason = "it was an f32")]
-            let loss = loss as f32;
-            loss
+            let mut losses = [0.0];
+            loss.differentiate(first, 1.0, outputs, 1, &mut losses);
+            losses[0]
         }
         _ => unreachable!("a head type fixes its targets"),
     }

@@ -1,0 +1,56 @@
+//! Storage for a batch that is drawn from a data set again and again.
+
+use alloc::vec::Vec;
+
+use super::examples::Examples;
+use crate::model::Example;
+
+/// A batch of examples of a [`Dataset`](super::Dataset), whose storage is used again from step to step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Minibatch<E, T> {
+    /// Examples to draw.
+    pub(super) len: usize,
+    /// Where in the data set the examples stand.
+    pub(super) indices: Vec<u32>,
+    pub(super) examples: Examples<E, T>,
+}
+
+impl<E: Example, T: Clone> Minibatch<E, T> {
+    /// Storage for `len` examples, empty until [`Dataset::draw`](super::Dataset::draw) or
+    /// [`Dataset::select`](super::Dataset::select) fills it.
+    #[must_use]
+    pub fn new(len: usize) -> Self {
+        Self {
+            len,
+            indices: Vec::with_capacity(len),
+            examples: Examples {
+                inputs: Vec::with_capacity(len),
+                targets: Vec::with_capacity(len),
+                weights: None,
+                token_bound: 0,
+            },
+        }
+    }
+
+    /// The inputs.
+    #[must_use]
+    pub fn inputs(&self) -> &[E] {
+        &self.examples.inputs
+    }
+
+    /// The targets.
+    #[must_use]
+    pub fn targets(&self) -> &[T] {
+        &self.examples.targets
+    }
+
+    /// The weights, if the data set has them.
+    #[must_use]
+    pub fn weights(&self) -> Option<&[f32]> {
+        self.examples.weights.as_deref()
+    }
+
+    pub(crate) fn examples(&self) -> &Examples<E, T> {
+        &self.examples
+    }
+}
