@@ -149,6 +149,11 @@ pub enum Error {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// A character for a vocabulary that cannot be seen.
+    InvisibleCharacter {
+        /// The character.
+        character: char,
+    },
     /// A text without a single name.
     EmptyText {
         /// Number of lines that were read.
@@ -176,6 +181,14 @@ pub enum Error {
         expected: String,
         /// What it is.
         found: String,
+    },
+    /// Something that is not a regular file, where one was to be written. It is as it was.
+    #[cfg(feature = "std")]
+    NotARegularFile {
+        /// Where.
+        path: std::path::PathBuf,
+        /// What it is: `"a directory"`, `"a device"`, `"a named pipe"`, `"a socket"` or `"a symbolic link to nothing"`, say.
+        found: &'static str,
     },
     /// A file that could not be read or written. One that was to be replaced is as it was.
     #[cfg(feature = "std")]
@@ -311,6 +324,11 @@ impl fmt::Display for Error {
                 )
             }
             Self::Vocabulary { reason } => write!(f, "not a vocabulary: {reason}"),
+            Self::InvisibleCharacter { character } => write!(
+                f,
+                "the text has the character U+{:04X}, which cannot be seen; it must be removed, or be no part of the vocabulary",
+                u32::from(*character)
+            ),
             Self::EmptyText { lines } => write!(f, "no name in the text ({lines} lines read)"),
             Self::EmptySplit { part, names } => {
                 write!(
@@ -327,6 +345,12 @@ impl fmt::Display for Error {
                 expected,
                 found,
             } => write!(f, "weight file: {what}: expected {expected}, found {found}"),
+            #[cfg(feature = "std")]
+            Self::NotARegularFile { path, found } => write!(
+                f,
+                "cannot write {}: it is {found}, not a regular file",
+                path.display()
+            ),
             #[cfg(feature = "std")]
             Self::File { action, path, kind } => {
                 write!(f, "cannot {action} {}: {kind}", path.display())

@@ -2,7 +2,7 @@
 
 use alloc::format;
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs::{self, File, FileType, Permissions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,12 +21,17 @@ use crate::training::TrainingState;
 /// Writes a model to a file, in the place of one that is there.
 ///
 /// The bytes go to a temporary file beside it, which is flushed to the disk and then renamed: whatever happens, there is the
-/// old file or the new one, whole. A symbolic link is replaced, not followed. If anything fails, the temporary file is
-/// removed.
+/// old file or the new one, whole. If anything fails, the temporary file is removed; a process that is killed may leave it, as
+/// `.NAME.PROCESS-NUMBER.tmp`. On Unix the new file has the permissions of the old one. It belongs to the user who writes it, and
+/// other hard links keep the old one.
+///
+/// A symbolic link is followed: it stays, and the file that it leads to is replaced. Nothing but a regular file is replaced: a
+/// directory, a device, a named pipe, a socket, and a link to one of these or to nothing are errors, and stay as they are.
 ///
 /// # Errors
 ///
-/// [`Error::File`] if it cannot be written; as [`to_bytes`] otherwise.
+/// [`Error::NotARegularFile`] if something else is there; [`Error::File`] if it cannot be written, as where its folder is
+/// missing; as [`to_bytes`] otherwise.
 pub fn save<M: Model>(path: impl AsRef<Path>, model: &M, keys: &Keys) -> Result<(), Error> {
     write(path.as_ref(), &to_bytes(model, keys)?)
 }
@@ -44,7 +49,7 @@ pub fn load<M: Model>(path: impl AsRef<Path>, keys: &Keys) -> Result<M, Error> {
 ///
 /// # Errors
 ///
-/// [`Error::File`] if it cannot be written; as [`state_to_bytes`] otherwise.
+/// [`Error::NotARegularFile`] and [`Error::File`] as [`save`]; as [`state_to_bytes`] otherwise.
 pub fn save_state<M: Model>(
     path: impl AsRef<Path>,
     state: &TrainingState<M>,
@@ -97,7 +102,77 @@ impl Source for OnDisk<'_> {
 
 /// Puts a file of these bytes in the place of one that may be there.
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    replace(path, |file| file.write_all(bytes)).map_err(|error| failed("write", path, &error))
+    let permissions = permissions(path)?;
+    let write = |file: &mut File| {
+        // Before the first byte, so that nobody reads it who could not read the old one.
+        keep(permissions, file)?;
+        file.write_all(bytes)
+    };
+    follow(path)
+        .and_then(|target| replace(&target, write))
+        .map_err(|error| failed("write", path, &error))
+}
+
+/// The permissions of the file that a path leads to, if there is one yet. Refuses what is not a regular file: a rename would
+/// put one in the place of a device as well.
+fn permissions(path: &Path) -> Result<Option<Permissions>, Error> {
+    let refused = |found| {
+        Err(Error::NotARegularFile {
+            path: path.to_path_buf(),
+            found,
+        })
+    };
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_file() => Ok(Some(metadata.permissions())),
+        Ok(metadata) => refused(described(metadata.file_type())),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("write", path, &error)),
+        Err(_) if path.is_symlink() => refused("a symbolic link to nothing"),
+        Err(_) => Ok(None),
+    }
+}
+
+/// Gives a new file the permissions of the old one, if there was one.
+///
+/// On Unix only: elsewhere they are the flag that a file is read-only, and such a file could not be renamed or removed. They are
+/// not set where they are the same, because file systems that have none refuse it.
+fn keep(permissions: Option<Permissions>, file: &File) -> io::Result<()> {
+    match permissions {
+        Some(old) if cfg!(unix) && file.metadata()?.permissions() != old => {
+            file.set_permissions(old)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What an error calls a file that is not a regular one.
+fn described(file_type: FileType) -> &'static str {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt;
+        if file_type.is_char_device() || file_type.is_block_device() {
+            return "a device";
+        }
+        if file_type.is_fifo() {
+            return "a named pipe";
+        }
+        if file_type.is_socket() {
+            return "a socket";
+        }
+    }
+    if file_type.is_dir() {
+        "a directory"
+    } else {
+        "something else"
+    }
+}
+
+/// The path that symbolic links end at. Renaming to the path of a link would replace the link.
+fn follow(path: &Path) -> io::Result<PathBuf> {
+    if path.is_symlink() {
+        fs::canonicalize(path)
+    } else {
+        Ok(path.to_path_buf())
+    }
 }
 
 fn failed(action: &'static str, path: &Path, error: &io::Error) -> Error {

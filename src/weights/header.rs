@@ -25,6 +25,7 @@ use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::about::About;
+use super::element::Element;
 use super::source::Source;
 use super::{METADATA, OURS, named, quoted, refuse};
 use crate::error::Error;
@@ -46,6 +47,13 @@ struct TensorInfo {
     shape: Vec<usize>,
     /// First byte of its data, and the one after its last.
     data_offsets: (usize, usize),
+}
+
+/// The elements of a tensor in a file.
+pub(super) struct TensorData {
+    pub(super) element: Element,
+    /// First byte, from the beginning of the file.
+    pub(super) start: u64,
 }
 
 /// A header that fits its file: the tensors cover the data exactly.
@@ -89,9 +97,9 @@ impl Header {
         })
     }
 
-    /// Where in the file the elements of a tensor begin, which must have this name and shape.
-    pub(super) fn take(&mut self, name: &str, shape: &[usize]) -> Result<u64, Error> {
-        let expected = || format!("F32 of shape {shape:?}");
+    /// Takes the tensor of this name, which must be there and have this shape.
+    pub(super) fn take(&mut self, name: &str, shape: &[usize]) -> Result<TensorData, Error> {
+        let expected = || format!("{} of shape {shape:?}", Element::NAMES);
         let Some(info) = self.tensors.remove(name) else {
             let names: Vec<&String> = self.tensors.keys().collect();
             return Err(refuse(
@@ -100,10 +108,13 @@ impl Header {
                 format!("no tensor of this name beside {names:?}"),
             ));
         };
-        if info.dtype != Dtype::F32 || info.shape != shape {
-            return Err(refuse(named(name), expected(), described(&info)));
+        match Element::of(info.dtype) {
+            Some(element) if info.shape == shape => Ok(TensorData {
+                element,
+                start: self.start + info.data_offsets.0 as u64,
+            }),
+            _ => Err(refuse(named(name), expected(), described(&info))),
         }
-        Ok(self.start + info.data_offsets.0 as u64)
     }
 
     /// Refuses tensors that were not taken.

@@ -211,16 +211,20 @@ impl Keyed {
         }
     }
 
-    /// Refuses an element with this index in the file's tensor that is not a finite number.
-    pub(super) fn check_finite(&self, index: usize, value: f32) -> Result<(), Error> {
+    /// The `f32` nearest to an element with this index in the file's tensor. NaN, infinities and what is rounded to one are
+    /// refused.
+    pub(super) fn finite(&self, index: usize, exact: f64) -> Result<f32, Error> {
+        #[expect(clippy::cast_possible_truncation, reason = "rounding is the purpose")]
+        let value = exact as f32;
         if value.is_finite() {
-            return Ok(());
+            return Ok(value);
         }
         let position = match self.shape()[..] {
             [_, columns] => vec![index / columns, index % columns],
             _ => vec![index],
         };
         let what = format!("{} at {position:?}", named(&self.key.name));
-        Err(refuse(what, "a finite number", value))
+        let expected = "a finite number in the range of f32";
+        Err(refuse(what, expected, format!("{exact:?}"))) // `{}` would be all digits of 1e300
     }
 }

@@ -22,13 +22,18 @@
 //! An `nn.Sequential` wants the keys of [`Keys::sequential`], another module of `nn.Embedding` and `nn.Linear` those of
 //! [`Keys::linear`].
 //!
+//! # Element types
+//!
+//! Tensors are read from F32, F16, BF16 and F64, and those of one file may differ. F16 and BF16 widen to `f32` exactly; F64 is
+//! rounded once, to the nearest `f32`, ties to even. What is written is F32.
+//!
 //! # What is refused
 //!
 //! A file may come from anywhere, so each of these is an [`Error::WeightFile`] that says what was expected and what was
 //! found: a file that is truncated or has bytes to spare; a header above [`HEADER_LIMIT`], that is not JSON, or that has a
 //! key twice; tensors that overlap, leave gaps, or are as long as their shape does not say; tensors that are missing,
-//! unknown, of another type than F32 or of another shape; a number that is not finite; a file of another architecture or of
-//! a later version of this crate's.
+//! unknown, of another element type than those above or of another shape; a number that is not finite, or whose nearest `f32`
+//! is not; a file of another architecture or of a later version of this crate's.
 //!
 //! No memory is taken at a file's word: at most [`HEADER_LIMIT`] bytes are read before all of the above but the numbers is
 //! known to hold, and after that only the tensors that the model has. What is written is held to the same rules.
@@ -53,6 +58,7 @@
 //! [safetensors]: https://huggingface.co/docs/safetensors/index#format
 
 mod about;
+mod element;
 #[cfg(feature = "std")]
 mod file;
 mod header;

@@ -4,7 +4,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::about;
-use super::header::Header;
+use super::header::{Header, TensorData};
 use super::keys::{Keyed, Keys};
 use super::source::Source;
 use crate::error::Error;
@@ -23,44 +23,41 @@ pub(super) fn model<M: Model>(source: &mut impl Source, keys: &Keys) -> Result<M
     tensors(source, &located)
 }
 
-/// Each tensor of a model, and the offset at which it begins in a file.
+/// Each tensor of a model, and its elements in a file.
 pub(super) fn locate(
     header: &mut Header,
     keys: &Keys,
     spec: ModelSpec,
-) -> Result<Vec<(Keyed, u64)>, Error> {
+) -> Result<Vec<(Keyed, TensorData)>, Error> {
     let take = |keyed: Keyed| {
-        let start = header.take(&keyed.key.name, &keyed.shape())?;
-        Ok((keyed, start))
+        let data = header.take(&keyed.key.name, &keyed.shape())?;
+        Ok((keyed, data))
     };
     keys.of(spec)?.into_iter().map(take).collect()
 }
 
-/// The model whose tensors begin at these offsets.
+/// The model of these tensors.
 pub(super) fn tensors<M: Model>(
     source: &mut impl Source,
-    located: &[(Keyed, u64)],
+    located: &[(Keyed, TensorData)],
 ) -> Result<M, Error> {
     let mut model = M::zeroed();
-    for ((keyed, start), (_, values)) in located.iter().zip(model.tensors_mut()) {
-        tensor(source, *start, keyed, values)?;
+    for ((keyed, data), (_, values)) in located.iter().zip(model.tensors_mut()) {
+        tensor(source, data, keyed, values)?;
     }
     Ok(model)
 }
 
 fn tensor(
     source: &mut impl Source,
-    start: u64,
+    data: &TensorData,
     keyed: &Keyed,
     values: &mut [f32],
 ) -> Result<(), Error> {
-    let mut bytes = vec![0; size_of_val(values)];
-    source.read(start, &mut bytes)?;
-    let (elements, _) = bytes.as_chunks();
-    for (index, &element) in elements.iter().enumerate() {
-        let value = f32::from_le_bytes(element);
-        keyed.check_finite(index, value)?;
-        values[keyed.in_model(index)] = value;
-    }
-    Ok(())
+    let mut bytes = vec![0; values.len() * data.element.size()];
+    source.read(data.start, &mut bytes)?;
+    data.element.try_for_each(&bytes, |index, exact| {
+        values[keyed.in_model(index)] = keyed.finite(index, exact)?;
+        Ok(())
+    })
 }

@@ -64,8 +64,7 @@ impl Contents {
     fn add_tensor(&mut self, keyed: &Keyed, values: &[f32]) -> Result<(), Error> {
         let mut bytes = Vec::with_capacity(size_of_val(values));
         for index in 0..values.len() {
-            let value = values[keyed.in_model(index)];
-            keyed.check_finite(index, value)?;
+            let value = keyed.finite(index, values[keyed.in_model(index)].into())?;
             bytes.extend(value.to_le_bytes());
         }
         let name = &keyed.key.name;

@@ -1,5 +1,11 @@
 //! A file taken apart into its header and data, so that either can be spoilt.
 
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::elements::encoded;
+
 /// A small model, whose file the tests know by heart.
 pub(crate) type Small =
     fused_mlp::Mlp<fused_mlp::Tokens<3, 2, 2>, fused_mlp::Tanh<4>, fused_mlp::Softmax<3>>;
@@ -13,7 +19,7 @@ const HEADER: &str = concat!(
     r#""b2":{"dtype":"F32","shape":[3],"data_offsets":[152,164]}}"#
 );
 
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(crate) struct File {
     pub(crate) header: String,
     pub(crate) data: Vec<u8>,
@@ -72,6 +78,33 @@ impl File {
     pub(crate) fn value(mut self, index: usize, value: f32) -> Self {
         self.data[4 * index..][..4].copy_from_slice(&value.to_le_bytes());
         self
+    }
+
+    /// The numbers of an F32 file with tensors of other types, which must have these numbers.
+    pub(crate) fn with_types(self, dtype_of: impl Fn(&str) -> &'static str) -> Self {
+        let mut header: BTreeMap<String, Value> = serde_json::from_str(&self.header).unwrap();
+        let mut tensors: Vec<_> = header
+            .iter_mut()
+            .filter(|(name, _)| *name != "__metadata__")
+            .collect();
+        tensors.sort_by_key(|(_, info)| info["data_offsets"][0].as_u64());
+        let mut elements = self.data.as_chunks().0.iter();
+        let mut data = Vec::new();
+        for (name, info) in tensors {
+            let [start, end]: [usize; 2] =
+                serde_json::from_value(info["data_offsets"].take()).unwrap();
+            let of_tensor = elements.by_ref().take((end - start) / 4);
+            let (dtype, start) = (dtype_of(name), data.len());
+            for &element in of_tensor {
+                data.extend(encoded(dtype, f32::from_le_bytes(element).into()));
+            }
+            info["dtype"] = dtype.into();
+            info["data_offsets"] = json!([start, data.len()]);
+        }
+        Self {
+            header: serde_json::to_string(&header).unwrap(),
+            data,
+        }
     }
 
     /// With data of another length: cut, or zeros at the end.

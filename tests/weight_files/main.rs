@@ -10,14 +10,18 @@
     reason = "the helpers of a test may panic like the test itself"
 )]
 
+mod elements;
 mod file;
 mod hostile;
 mod models;
 mod mutations;
+mod on_disk;
 mod pytorch;
 mod states;
 #[path = "../support/mod.rs"]
 mod support;
+#[cfg(unix)]
+mod unix;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;

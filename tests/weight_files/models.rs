@@ -1,12 +1,11 @@
-//! Models in files: what is written and how, what others write, and files on disk.
+//! Models in files: what is written and how, and what others write.
 
 use std::fs;
-use std::path::PathBuf;
 
 use fused_mlp::model::{Head, HiddenLayers, Input};
 use fused_mlp::weights::{self, Key, Keys};
 use fused_mlp::{
-    Binary, ClippedRelu, Dense, Error, Gelu, Huber, LeakyRelu, Mlp, NameModel, Regression, Relu,
+    Binary, ClippedRelu, Dense, Gelu, Huber, LeakyRelu, Mlp, NameModel, Regression, Relu,
     SeedableRng, Sigmoid, Silu, Softmax, Softplus, Tanh, Tokens, Xoshiro256PlusPlus,
 };
 use proptest::prelude::*;
@@ -17,28 +16,6 @@ use crate::support::shapes::{Case, Numbers, for_every_shape};
 use crate::support::{bits_of, config};
 
 const REGRESSIONS: &str = "tests/proptest-regressions/weight_files.txt";
-
-/// A folder of a test's own, which is removed at the end.
-pub(crate) struct Folder(PathBuf);
-
-impl Folder {
-    pub(crate) fn new(name: &str) -> Self {
-        let name = format!("fused-mlp-{name}-{}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        fs::create_dir(&path).unwrap();
-        Self(path)
-    }
-
-    pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        fs::remove_dir_all(&self.0).ok();
-    }
-}
 
 pub(crate) fn name_model(seed: u64) -> NameModel {
     NameModel::standard_normal(&mut Xoshiro256PlusPlus::seed_from_u64(seed))
@@ -288,14 +265,6 @@ fn files_of_pytorch_and_jax_are_read() {
                 .contains(r#"tensor "final64_C": expected no such tensor"#),
             "{error}"
         );
-        let f64s = Keys::makemore().with_prefix("final64_").ignoring_others();
-        let error = weights::from_bytes::<NameModel>(&bytes, &f64s).unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .ends_with("expected F32 of shape [27, 2], found F64 of shape [27, 2]"),
-            "{error}"
-        );
     }
 }
 
@@ -394,89 +363,4 @@ fn what_could_not_be_read_again_is_not_written() {
         &long,
         &["the header's length", "at most 65536 bytes"],
     );
-}
-
-#[test]
-fn a_saved_model_is_loaded_and_replaces_the_one_before() {
-    let folder = Folder::new("saved");
-    let path = folder.path("model.safetensors");
-    for seed in [1, 2] {
-        weights::save(&path, &name_model(seed), &Keys::makemore()).unwrap();
-        let read: NameModel = weights::load(&path, &Keys::makemore()).unwrap();
-        assert_eq!(read, name_model(seed));
-    }
-    assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 1);
-
-    let mut bad = name_model(3);
-    bad.input.bias[0] = f32::NAN;
-    weights::save(&path, &bad, &Keys::makemore()).unwrap_err();
-    let read: NameModel = weights::load(&path, &Keys::makemore()).unwrap();
-    assert_eq!(read, name_model(2));
-}
-
-#[test]
-fn a_place_that_cannot_be_written_is_told() {
-    let folder = Folder::new("unwritable");
-    let path = folder.path("missing").join("model.safetensors");
-    let error = weights::save(&path, &name_model(1), &Keys::makemore()).unwrap_err();
-    let kind = std::io::ErrorKind::NotFound;
-    assert_eq!(
-        error,
-        Error::File {
-            action: "write",
-            path: path.clone(),
-            kind
-        }
-    );
-    assert_eq!(
-        error.to_string(),
-        format!("cannot write {}: {kind}", path.display())
-    );
-    let error = weights::load::<NameModel>(&path, &Keys::makemore()).unwrap_err();
-    assert_eq!(
-        error,
-        Error::File {
-            action: "read",
-            path,
-            kind
-        }
-    );
-    assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 0);
-}
-
-#[test]
-fn a_file_larger_than_the_model_needs_is_refused_before_it_is_read() {
-    let folder = Folder::new("large");
-    let path = folder.path("model.safetensors");
-    weights::save(&path, &name_model(1), &Keys::makemore()).unwrap();
-    // A hole of four gigabytes at the end, which takes no place on the disk.
-    let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
-    file.set_len(1 << 32).unwrap();
-    let load = || weights::load::<NameModel>(&path, &Keys::makemore().ignoring_others());
-    let (error, largest) = crate::largest_request(|| load().unwrap_err());
-    assert!(
-        error.to_string().contains("the data: expected 13924 bytes"),
-        "{error}"
-    );
-    assert!(largest < 4096, "{largest}");
-}
-
-#[test]
-fn tensors_that_are_ignored_are_not_read() {
-    let folder = Folder::new("ignored");
-    let path = folder.path("model.safetensors");
-    let large = 1_u64 << 32;
-    let entry = format!(
-        r#""x":{{"dtype":"U8","shape":[{large}],"data_offsets":[164,{}]}}"#,
-        large + 164
-    );
-    let small = File::small().entry(&entry);
-    fs::write(&path, small.bytes()).unwrap();
-    let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
-    file.set_len(8 + small.header.len() as u64 + 164 + large)
-        .unwrap();
-    let keys = Keys::makemore().ignoring_others();
-    let (model, largest) = crate::largest_request(|| weights::load::<Small>(&path, &keys).unwrap());
-    assert_eq!(model.output.bias[2], 40.0);
-    assert!(largest < 4096, "{largest}");
 }

@@ -1,10 +1,13 @@
 //! Valid files with random damage: refused, or read to a model that the safetensors crate reads as well.
 
+use std::sync::LazyLock;
+
 use fused_mlp::weights::{self, Keys};
 use fused_mlp::{Momentum, SeedableRng, Trainer, Xoshiro256PlusPlus};
 use proptest::prelude::*;
 use safetensors::SafeTensors;
 
+use crate::elements::{TYPES, exact};
 use crate::file::{File, Small};
 use crate::support::{bits_of, config, flat};
 use crate::{largest_request, most_bytes};
@@ -75,14 +78,40 @@ fn check_model(bytes: &[u8]) -> Result<(), TestCaseError> {
     prop_assert!(flat(&model).iter().all(|value| value.is_finite()));
     let file = SafeTensors::deserialize(bytes).expect("it was read here");
     prop_assert_eq!(file.len(), 5);
-    let tensors = ["C", "W1", "b1", "W2", "b2"].map(|name| file.tensor(name).unwrap().data());
-    let data = tensors.concat();
-    let elements = data.as_chunks().0.iter().copied().map(u32::from_le_bytes);
-    prop_assert_eq!(bits_of(&model), elements.collect::<Vec<_>>());
+    let mut elements = Vec::new();
+    for name in ["C", "W1", "b1", "W2", "b2"] {
+        let tensor = file.tensor(name).unwrap();
+        let dtype = tensor.dtype().to_string();
+        let size = tensor.dtype().bitsize() / 8;
+        elements.extend(
+            tensor
+                .data()
+                .chunks(size)
+                .map(|element| exact(&dtype, element)),
+        );
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "rounding is the purpose")]
+    let expected = elements.into_iter().map(|exact| (exact as f32).to_bits());
+    prop_assert_eq!(bits_of(&model), expected.collect::<Vec<_>>());
     let again = weights::to_bytes(&model, &keys).unwrap();
     let again = weights::from_bytes::<Small>(&again, &keys).unwrap();
     prop_assert_eq!(bits_of(&again), bits_of(&model));
     Ok(())
+}
+
+/// The small model's files: one of all types, and one of each.
+fn small() -> impl Strategy<Value = File> {
+    static FILES: LazyLock<Vec<File>> = LazyLock::new(|| {
+        let mixed = File::small().with_types(|name| match name {
+            "C" => "F16",
+            "W1" => "BF16",
+            "b1" => "F64",
+            _ => "F32",
+        });
+        let of_one = TYPES.map(|dtype| File::small().with_types(|_| dtype));
+        [vec![mixed], of_one.into()].concat()
+    });
+    prop::sample::select(FILES.as_slice())
 }
 
 fn state_file() -> Vec<u8> {
@@ -97,9 +126,10 @@ proptest! {
 
     #[test]
     fn damaged_models_are_refused_or_read_as_others_read_them(
+        file in small(),
         damages in prop::collection::vec(damage(), 1..4),
     ) {
-        let mut bytes = File::small().bytes();
+        let mut bytes = file.bytes();
         for damage in damages {
             damage.apply(&mut bytes);
         }
@@ -107,8 +137,11 @@ proptest! {
     }
 
     #[test]
-    fn damaged_headers_of_the_right_length_too(damages in prop::collection::vec(damage(), 1..3)) {
-        let File { header, data } = File::small();
+    fn damaged_headers_of_the_right_length_too(
+        file in small(),
+        damages in prop::collection::vec(damage(), 1..3),
+    ) {
+        let File { header, data } = file;
         let mut header = header.into_bytes();
         for damage in damages {
             damage.apply(&mut header);

@@ -4,7 +4,9 @@
 
 Reads `makemore.safetensors` and `linear.safetensors` in the folder, two files of one name model, by the names of makemore
 and as the state of a module. Both must compute the same; what they compute for every context of the first and last letters
-goes to `probabilities.safetensors`, and the module's state to `pytorch.safetensors`.
+goes to `probabilities.safetensors`, and the module's state to `pytorch.safetensors`. The parameters divided by three go to
+`F16.safetensors`, `BF16.safetensors` and `F64.safetensors` in these types, and to `F16_as_F32.safetensors` and so on as
+PyTorch converts them from there.
 """
 
 import itertools
@@ -15,6 +17,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+TYPES = {"F16": torch.float16, "BF16": torch.bfloat16, "F64": torch.float64}
 CONTEXTS = torch.tensor(list(itertools.product([0, 1, 13, 26], repeat=3)))
 
 
@@ -43,6 +46,11 @@ def main():
         print(file.metadata()["fused_mlp"])
     save_file({"probabilities": logits.softmax(1)}, folder / "probabilities.safetensors")
     save_file(module.state_dict(), folder / "pytorch.safetensors", metadata={"format": "pt"})
+    for name, dtype in TYPES.items():
+        state = {key: (tensor.double() / 3).to(dtype) for key, tensor in module.state_dict().items()}
+        save_file(state, folder / f"{name}.safetensors")
+        state = {key: tensor.float() for key, tensor in state.items()}
+        save_file(state, folder / f"{name}_as_F32.safetensors")
 
 
 if __name__ == "__main__":

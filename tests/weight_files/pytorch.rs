@@ -9,7 +9,9 @@ use fused_mlp::weights::{self, Keys};
 use fused_mlp::{NameModel, Predictor};
 use safetensors::SafeTensors;
 
-use crate::models::{Folder, name_model};
+use crate::models::name_model;
+use crate::on_disk::Folder;
+use crate::support::bits_of;
 
 /// PyTorch's tanh and exp, and its order of sums, are others.
 const TOLERANCE: f32 = 1e-5;
@@ -42,6 +44,12 @@ fn pytorch_computes_the_same_and_writes_the_model_back() {
 
     let written: NameModel = weights::load(folder.path("pytorch.safetensors"), &linear).unwrap();
     assert_eq!(written, model);
+    for dtype in ["F16", "BF16", "F64"] {
+        let load = |name: String| weights::load::<NameModel>(folder.path(&name), &linear).unwrap();
+        let read = load(format!("{dtype}.safetensors"));
+        let converted = load(format!("{dtype}_as_F32.safetensors"));
+        assert_eq!(bits_of(&read), bits_of(&converted), "{dtype}");
+    }
     let bytes = fs::read(folder.path("probabilities.safetensors")).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
     let (values, _) = file.tensor("probabilities").unwrap().data().as_chunks();

@@ -8,7 +8,8 @@ use fused_mlp::{
 use proptest::prelude::*;
 
 use crate::file::Small;
-use crate::models::{Folder, name_model};
+use crate::models::name_model;
+use crate::on_disk::Folder;
 use crate::support::{bits_of, config};
 
 const REGRESSIONS: &str = "tests/proptest-regressions/weight_files.txt";

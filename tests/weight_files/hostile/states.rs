@@ -190,7 +190,7 @@ pub(super) fn states() -> Vec<Case> {
         case(
             "moment missing",
             state().with("moment1.C", "moment3.C").bytes(),
-            &["moment1.C", "F32 of shape [3, 2]"],
+            &["moment1.C", "F32 or F64 of shape [3, 2]"],
         ),
         case(
             "moment of another shape",

@@ -1,6 +1,7 @@
 //! Tensors that are not what the model has, or not where they say.
 
 use super::{Case, case};
+use crate::elements::{TYPES, encoded, with_embedding_in};
 use crate::file::File;
 
 pub(super) fn tensors() -> Vec<Case> {
@@ -16,7 +17,7 @@ pub(super) fn tensors() -> Vec<Case> {
         case(
             "no tensors",
             File::small().header("{}").data(0).bytes(),
-            &[r#"tensor "C""#, "F32 of shape [3, 2]", "no tensor"],
+            &[r#"tensor "C""#, "F32 or F64 of shape [3, 2]", "no tensor"],
         ),
         case(
             "no tensors but data",
@@ -29,8 +30,8 @@ pub(super) fn tensors() -> Vec<Case> {
             "[3,4]",
             &[
                 r#"tensor "W2""#,
-                "F32 of shape [4, 3]",
-                "F32 of shape [3, 4]",
+                "expected F16, BF16, F32 or F64 of shape [4, 3]",
+                "found F32 of shape [3, 4]",
             ],
         ),
         with(
@@ -107,7 +108,7 @@ pub(super) fn tensors() -> Vec<Case> {
             "long shape",
             "[3,2]",
             &format!("[{}6]", "1,".repeat(30_000)),
-            &["F32 of shape [3, 2]", "…"],
+            &["F32 or F64 of shape [3, 2]", "…"],
         ),
         with(
             "offsets reversed",
@@ -262,23 +263,19 @@ pub(super) fn tensors() -> Vec<Case> {
         ));
     }
     for dtype in ["I32", "U32"] {
-        let says = [
-            r#"tensor "C""#,
-            "F32 of shape [3, 2]",
-            &format!("{dtype} of shape [3, 2]"),
-        ];
-        cases.push(with(
-            &format!("{dtype} instead of F32"),
-            "F32",
-            dtype,
-            &says,
-        ));
+        let name = format!("{dtype} instead of F32");
+        cases.push(with(&name, "F32", dtype, &not_read(dtype)));
+    }
+    for dtype in ["U8", "I8", "BOOL", "F8_E4M3", "F8_E5M2", "F8_E8M0"] {
+        let name = format!("{dtype} of its own bytes");
+        let bytes = with_embedding_in(dtype).bytes();
+        cases.push(case(&name, bytes, &not_read(dtype)));
     }
     for name in ["C", "W1", "b1", "W2", "b2"] {
         let (quoted, other) = (format!("\"{name}\""), "\"other\"");
         let says = [
             &format!("tensor {quoted}"),
-            "F32 of shape",
+            "F32 or F64 of shape",
             "no tensor of this name",
             other,
         ];
@@ -302,5 +299,31 @@ pub(super) fn tensors() -> Vec<Case> {
             cases.push(case(&format!("{value} in {tensor}"), bytes, &says));
         }
     }
+    for dtype in TYPES {
+        for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            let mut file = with_embedding_in(dtype);
+            let element = encoded(dtype, value);
+            file.data[..element.len()].copy_from_slice(&element);
+            let says = [
+                r#"tensor "C" at [0, 0]"#,
+                "a finite number",
+                &value.to_string(),
+            ];
+            cases.push(case(&format!("{value} of {dtype}"), file.bytes(), &says));
+        }
+        let mut short = with_embedding_in(dtype);
+        short.data.pop();
+        let says = ["the data", "as the header says"];
+        cases.push(case(&format!("{dtype} cut short"), short.bytes(), &says));
+    }
     cases
+}
+
+/// What is said of an embedding of a type that models are not read from.
+fn not_read(dtype: &str) -> [&str; 3] {
+    [
+        r#"tensor "C""#,
+        "expected F16, BF16, F32 or F64 of shape [3, 2], found",
+        dtype,
+    ]
 }
