@@ -13,15 +13,7 @@
 //! 2.15.0 (x86-64 with AVX2 or more) and in jaxlib 0.10.2 (x86-64); with them every normal and
 //! Gumbel variate compared is exact, as `torch.rs` and `jax.rs` say.
 
-/// a·b + c, rounded once. Not the platform's: some C libraries round twice.
-fn fma(a: f32, b: f32, c: f32) -> f32 {
-    libm::fmaf(a, b, c)
-}
-
-/// √x, correctly rounded.
-pub(super) fn sqrt(x: f32) -> f32 {
-    libm::sqrtf(x)
-}
+use crate::float::{mul_add, sqrt};
 
 /// Coefficients from their bit patterns, which define them.
 const fn floats<const N: usize>(bits: [u32; N]) -> [f32; N] {
@@ -40,7 +32,7 @@ fn horner(x: f32, coefficients: &[f32]) -> f32 {
     // The first step gives the first coefficient exactly.
     coefficients
         .iter()
-        .fold(0.0, |sum, &coefficient| fma(sum, x, coefficient))
+        .fold(0.0, |sum, &coefficient| mul_add(sum, x, coefficient))
 }
 
 /// Cephes `logf`: (ln(1 + t) − t + t²/2) / t³ for t in [√½ − 1, √2 − 1).
@@ -71,8 +63,8 @@ pub(super) fn ln_torch(x: f32) -> f32 {
     let (exponent, t) = split_exponent(x);
     let square = t * t;
     let tail = horner(t, &LN_TAIL) * t;
-    let tail = fma(tail, square, exponent * LN_2[1]) - 0.5 * square;
-    fma(exponent, LN_2[0], t + tail)
+    let tail = mul_add(tail, square, exponent * LN_2[1]) - 0.5 * square;
+    mul_add(exponent, LN_2[0], t + tail)
 }
 
 /// ln x for positive finite x, as XLA has it: the polynomial by threes, the exponent's low part
@@ -84,9 +76,9 @@ pub(super) fn ln_xla(x: f32) -> f32 {
     let high = horner(t, &LN_TAIL[0..3]);
     let middle = horner(t, &LN_TAIL[3..6]);
     let low = horner(t, &LN_TAIL[6..9]);
-    let tail = fma(fma(high, cube, middle), cube, low);
-    let tail = fma(tail, cube, exponent * LN_2[1]);
-    fma(exponent, LN_2[0], (t - 0.5 * square) + tail)
+    let tail = mul_add(mul_add(high, cube, middle), cube, low);
+    let tail = mul_add(tail, cube, exponent * LN_2[1]);
+    mul_add(exponent, LN_2[0], (t - 0.5 * square) + tail)
 }
 
 /// 4/π: octants per radian.
@@ -107,12 +99,12 @@ pub(super) fn sin_cos_torch(theta: f32) -> (f32, f32) {
     let octant = ((theta * FOUR_OVER_PI) as i32 + 1) & !1;
     let x = MINUS_QUARTER_PI
         .iter()
-        .fold(theta, |x, &part| fma(octant as f32, part, x));
+        .fold(theta, |x, &part| mul_add(octant as f32, part, x));
     let square = x * x;
     let cos = horner(square, &COS_TAIL);
-    let cos = fma(cos * square, square, -(0.5 * square)) + 1.0;
+    let cos = mul_add(cos * square, square, -(0.5 * square)) + 1.0;
     let sin = horner(square, &SIN_TAIL);
-    let sin = fma(sin * square, x, x);
+    let sin = mul_add(sin * square, x, x);
     match octant & 7 {
         0 => (sin, cos),
         2 => (cos, -sin),
@@ -137,7 +129,7 @@ fn log1p_xla(t: f32) -> f32 {
     }
     let square = t * t;
     let tail = horner(t, &LOG1P_TAIL[0]) / horner(t, &LOG1P_TAIL[1]);
-    t + fma(square, -0.5, t * square * tail)
+    t + mul_add(square, -0.5, t * square * tail)
 }
 
 /// Giles: erf⁻¹(x)/x in powers of w − 5/2 where w = −ln(1 − x²) < 5.

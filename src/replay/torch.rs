@@ -289,7 +289,7 @@ fn box_muller(block: &mut [f32; BLOCK], path: NormalPath) {
                 glibc::sin_cos(round(TAU * f64::from(*second))),
             ),
         };
-        let radius = polynomials::sqrt(-2.0 * ln);
+        let radius = float::sqrt(-2.0 * ln);
         // PyTorch adds the mean, which makes −0 positive.
         *first = radius * cos + 0.0;
         *second = radius * sin + 0.0;

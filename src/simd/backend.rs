@@ -181,3 +181,46 @@ impl FromStr for Backend {
             .ok_or(Error::UnavailableBackend { name })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::float::tests::VECTORS;
+    use crate::simd::LANES;
+
+    /// How many of the multiply-adds that show it are rounded once, by either form of the operation.
+    struct CountFused;
+
+    impl Kernel for CountFused {
+        type Output = [usize; 2];
+
+        #[inline(always)]
+        fn run<S: Simd>(self, simd: S) -> [usize; 2] {
+            let mut counts = [0; 2];
+            for [a, b, c, expected] in VECTORS {
+                let [x, negated, y, z] =
+                    [a, a ^ (1 << 31), b, c].map(|bits| simd.splat(f32::from_bits(bits)));
+                let sums = [simd.mul_add(x, y, z), simd.neg_mul_add(negated, y, z)];
+                for (count, sum) in counts.iter_mut().zip(sums) {
+                    let mut lanes = [0.0; LANES];
+                    simd.store(sum, &mut lanes);
+                    *count += usize::from(lanes.iter().all(|lane| lane.to_bits() == expected));
+                }
+            }
+            counts
+        }
+    }
+
+    #[test]
+    fn a_backend_that_says_it_is_fused_rounds_every_multiply_add_once() {
+        for backend in Backend::available() {
+            let counts = backend.run(CountFused);
+            assert_eq!(
+                counts == [VECTORS.len(); 2],
+                backend.is_fused(),
+                "{backend} rounds {counts:?} of {} once",
+                VECTORS.len()
+            );
+        }
+    }
+}

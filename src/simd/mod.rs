@@ -178,7 +178,10 @@ pub(crate) trait Simd: Copy {
 
 /// Combines value i with value i + N/2, then i + N/4, and so on, down to one. N is a power of two.
 #[inline(always)]
-fn tree_reduce<T: Copy, const N: usize>(mut values: [T; N], combine: impl Fn(T, T) -> T) -> T {
+pub(crate) fn tree_reduce<T: Copy, const N: usize>(
+    mut values: [T; N],
+    combine: impl Fn(T, T) -> T,
+) -> T {
     let mut width = N / 2;
     while width > 0 {
         for i in 0..width {
