@@ -259,7 +259,7 @@ impl Engine {
         loss: f32,
         steps: u64,
     ) -> Result<(), Error> {
-        let scale = clipping.map_or(1.0, |max_norm| self.clip(max_norm));
+        let scale = clipping.map_or(1.0, |max_norm| self.clipping_factor(max_norm));
         let rule = Step::of(optimizer, steps + 1, scale);
         let update = Update {
             step: rule,
@@ -277,12 +277,24 @@ impl Engine {
         }
     }
 
-    /// The factor that brings the gradients to at most this norm, as PyTorch's `clip_grad_norm_` computes it.
-    fn clip(&self, max_norm: f32) -> f32 {
+    /// The factor that brings the gradients to at most this norm, by the formula of PyTorch's `clip_grad_norm_`.
+    ///
+    /// A factor below the smallest normal `f32` is applied in parts, all but the last of them here. A gradient that loses digits
+    /// in that is one of which the factor leaves nothing.
+    #[expect(clippy::cast_possible_truncation, reason = "rounding is the purpose")]
+    fn clipping_factor(&mut self, max_norm: f32) -> f32 {
+        const PART: f32 = 1.0 / (1_u64 << 63) as f32;
         let norm = self.backend.run(Norm {
             gradients: self.gradients.whole().vectors(),
         });
-        (max_norm / (norm + 1e-6)).min(1.0)
+        let mut factor = (f64::from(max_norm) / (norm + 1e-6)).min(1.0);
+        while factor > 0.0 && factor < f64::from(f32::MIN_POSITIVE) {
+            for gradient in self.gradients.whole_mut().floats_mut() {
+                *gradient *= PART;
+            }
+            factor /= f64::from(PART);
+        }
+        factor as f32
     }
 
     /// The first tensor that a step would have made non-finite, found by taking the step on a copy of each.

@@ -10,7 +10,7 @@
 //! [`GradientUse`](super::gradient_use::GradientUse), which does write beside the old values.
 
 use crate::model::ACCUMULATORS;
-use crate::simd::{Kernel, LANES, Simd};
+use crate::simd::{Kernel, LANES, Simd, tree_reduce};
 use crate::training::{AdamW, Optimizer, Sgd};
 
 /// One step of an optimizer, in numbers.
@@ -26,7 +26,8 @@ impl Step {
     pub(crate) fn of(optimizer: Optimizer, step: u64, scale: f32) -> Self {
         match optimizer {
             Optimizer::Sgd(Sgd { learning_rate }) => Self::Sgd(SgdRule {
-                rate: learning_rate * scale,
+                rate: learning_rate,
+                scale,
             }),
             Optimizer::Momentum(momentum) => Self::Momentum(MomentumRule {
                 rate: momentum.learning_rate,
@@ -134,6 +135,7 @@ fn update<S: Simd, const MOMENTS: usize>(
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SgdRule<V> {
     rate: V,
+    scale: V,
 }
 
 impl SgdRule<f32> {
@@ -141,6 +143,7 @@ impl SgdRule<f32> {
     fn splat<S: Simd>(self, simd: S) -> SgdRule<S::Vector> {
         SgdRule {
             rate: simd.splat(self.rate),
+            scale: simd.splat(self.scale),
         }
     }
 }
@@ -154,6 +157,7 @@ impl<S: Simd> Rule<S, 0> for SgdRule<S::Vector> {
         gradient: S::Vector,
         _: [S::Vector; 0],
     ) -> (S::Vector, [S::Vector; 0]) {
+        let gradient = simd.mul(gradient, self.scale);
         (simd.neg_mul_add(self.rate, gradient, parameter), [])
     }
 }
@@ -200,7 +204,7 @@ impl<S: Simd> Rule<S, 1> for MomentumRule<S::Vector> {
         };
         (
             simd.neg_mul_add(self.rate, direction, parameter),
-            [velocity],
+            [normal_or_zero(simd, velocity)],
         )
     }
 }
@@ -277,9 +281,19 @@ impl<S: Simd> Rule<S, 2> for AdamWRule<S::Vector> {
         let direction = simd.div(first, simd.add(root, self.epsilon));
         (
             simd.neg_mul_add(self.step_size, direction, parameter),
-            [first, second],
+            [normal_or_zero(simd, first), normal_or_zero(simd, second)],
         )
     }
+}
+
+/// Flushes subnormal numbers to zero. A moment whose gradients have ended decays, and rounding would keep it at the smallest
+/// numbers for ever, where processors compute by microcode: a step of AdamW then takes 1.7 times as long.
+///
+/// The step itself is taken with the moment as it is: a second moment of zero would make it a long one.
+#[inline(always)]
+fn normal_or_zero<S: Simd>(simd: S, moment: S::Vector) -> S::Vector {
+    let smallest = simd.splat(f32::MIN_POSITIVE);
+    simd.select_lt(simd.abs(moment), smallest, simd.splat(0.0), moment)
 }
 
 /// Zero times a finite number is zero, and anything else is NaN: one multiply-add a vector finds either.
@@ -291,32 +305,39 @@ fn all_zero<S: Simd>(simd: S, products: [S::Vector; ACCUMULATORS]) -> bool {
     simd.sum_lanes(sum) == 0.0
 }
 
-/// The Euclidean norm of all gradients: m · √Σ(g / m)² with m the largest |g|, so that it overflows only if it must.
+/// The Euclidean norm of all gradients: m · √Σ(g / m)² with m the largest |g|, so that no square overflows; nor does the norm, in
+/// `f64`.
 pub(crate) struct Norm<'a> {
     pub(crate) gradients: &'a [[f32; LANES]],
 }
 
 impl Kernel for Norm<'_> {
-    type Output = f32;
+    type Output = f64;
 
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) -> f32 {
-        let mut max = simd.splat(0.0);
-        for gradient in self.gradients {
-            max = simd.max(simd.abs(simd.load(gradient)), max);
+    fn run<S: Simd>(self, simd: S) -> f64 {
+        let (groups, _) = self.gradients.as_chunks::<ACCUMULATORS>();
+        let zeros = [simd.splat(0.0); ACCUMULATORS];
+        let mut max = zeros;
+        for gradients in groups {
+            for i in 0..ACCUMULATORS {
+                max[i] = simd.max(simd.abs(simd.load(&gradients[i])), max[i]);
+            }
         }
-        let mut lanes = [0.0; LANES];
-        simd.store(max, &mut lanes);
-        let max = lanes.into_iter().fold(0.0, f32::max);
+        let max = tree_reduce(max, |a, b| simd.max(a, b));
+        let max = simd.max_lane(max);
         if max == 0.0 {
             return 0.0;
         }
         let divisor = simd.splat(max);
-        let mut sum = simd.splat(0.0);
-        for gradient in self.gradients {
-            let share = simd.div(simd.load(gradient), divisor);
-            sum = simd.mul_add(share, share, sum);
+        let mut sums = zeros;
+        for gradients in groups {
+            for i in 0..ACCUMULATORS {
+                let share = simd.div(simd.load(&gradients[i]), divisor);
+                sums[i] = simd.mul_add(share, share, sums[i]);
+            }
         }
-        max * crate::float::sqrt(simd.sum_lanes(sum))
+        let sum = simd.sum_lanes(tree_reduce(sums, |a, b| simd.add(a, b)));
+        f64::from(max) * libm::sqrt(f64::from(sum))
     }
 }

@@ -8,6 +8,7 @@ mod common;
 mod support;
 
 mod epochs;
+mod extremes;
 mod fit;
 mod gradients;
 mod own_loss;
