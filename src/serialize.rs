@@ -27,6 +27,7 @@ use crate::data::Vocabulary;
 use crate::engine::check_finite;
 use crate::error::Error;
 use crate::model::{Head, HiddenLayers, Input, Mlp, Model, Tensor};
+use crate::training::{AdamW, Momentum, Optimizer, Sgd};
 
 impl<I: Input, L: HiddenLayers, O: Head> Serialize for Mlp<I, L, O> {
     /// Fails on a parameter that is not finite, which some formats would turn into something else.
@@ -243,3 +244,24 @@ impl<'de> Deserialize<'de> for Vocabulary {
         }))
     }
 }
+
+/// Reads an optimizer as its derived implementation does, which `remote = "Self"` makes a function of the type, and then refuses
+/// settings outside their ranges, as [`Trainer::new`](crate::Trainer::new) does.
+macro_rules! checked_when_read {
+    ($($optimizer:ty),*) => {$(
+        impl Serialize for $optimizer {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                <$optimizer>::serialize(self, serializer)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $optimizer {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let optimizer = <$optimizer>::deserialize(deserializer)?;
+                Optimizer::from(optimizer).check().map_err(D::Error::custom)?;
+                Ok(optimizer)
+            }
+        }
+    )*};
+}
+checked_when_read!(Sgd, Momentum, AdamW, Optimizer);

@@ -54,8 +54,14 @@ proptest! {
     }
 
     #[test]
-    fn an_optimizer_comes_back(numbers in prop::array::uniform5(finite()), nesterov: bool) {
-        let [learning_rate, momentum, epsilon, weight_decay, beta] = numbers;
+    fn an_optimizer_comes_back(
+        sizes in prop::array::uniform3(finite().prop_map(f32::abs)),
+        shares in prop::array::uniform2(0.0..1.0_f32),
+        nesterov: bool,
+    ) {
+        let [learning_rate, weight_decay, epsilon] = sizes;
+        let epsilon = epsilon.max(f32::from_bits(1));
+        let [momentum, beta] = shares;
         let optimizers = [
             Optimizer::Sgd(Sgd { learning_rate }),
             Optimizer::Momentum(Momentum { learning_rate, momentum, nesterov, weight_decay }),
@@ -214,6 +220,27 @@ fn settings_have_plain_names_and_no_others() {
     assert!(from_value::<Sgd>(misspelt.clone()).is_err());
     assert!(from_value::<Momentum>(misspelt).is_err());
     assert!(from_value::<Optimizer>(json!({ "lion": { "learning_rate": 0.5 } })).is_err());
+}
+
+#[test]
+fn an_optimizer_outside_its_ranges_is_refused_when_it_is_read() {
+    let bad =
+        json!({ "learning_rate": 0.5, "momentum": 1.0, "nesterov": false, "weight_decay": 0.0 });
+    let message = "momentum must be at least 0 and below 1, not 1";
+    let error = from_value::<Momentum>(bad.clone()).unwrap_err();
+    assert_eq!(error.to_string(), message);
+    let error = from_value::<Optimizer>(json!({ "momentum": bad })).unwrap_err();
+    assert_eq!(error.to_string(), message);
+
+    let negative = json!({ "learning_rate": -0.5 });
+    assert!(from_value::<Sgd>(negative.clone()).is_err());
+    assert!(from_value::<Optimizer>(json!({ "sgd": negative })).is_err());
+    let infinite: Result<Sgd, _> = serde_json::from_str(r#"{ "learning_rate": 1e39 }"#);
+    assert!(infinite.is_err());
+    let adam_w = |beta: f32, epsilon: f32| json!({ "learning_rate": 0.5, "betas": [0.9, beta], "epsilon": epsilon, "weight_decay": 0.0 });
+    assert!(from_value::<AdamW>(adam_w(0.99, 1e-8)).is_ok());
+    assert!(from_value::<AdamW>(adam_w(1.0, 1e-8)).is_err());
+    assert!(from_value::<AdamW>(adam_w(0.99, 0.0)).is_err());
 }
 
 #[test]

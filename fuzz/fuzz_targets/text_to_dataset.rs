@@ -14,7 +14,8 @@ type Windows = Dataset<[u8; CONTEXT], u8>;
 
 fuzz_target!(|input: (u64, &str)| {
     let (seed, text) = input;
-    let names: Vec<&str> = text
+    let body = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let names: Vec<&str> = body
         .lines()
         .map(str::trim)
         .filter(|name| !name.is_empty())
@@ -25,7 +26,7 @@ fuzz_target!(|input: (u64, &str)| {
             assert_eq!(
                 error,
                 Error::EmptyText {
-                    lines: text.lines().count()
+                    lines: body.lines().count()
                 }
             );
             return assert!(names.is_empty());
@@ -34,7 +35,7 @@ fuzz_target!(|input: (u64, &str)| {
     assert!(corpus.names().eq(names.iter().copied()));
     assert_eq!(corpus.len(), names.len());
 
-    check_lowercase(text, &corpus);
+    check_lowercase(body, &corpus);
     let characters: BTreeSet<char> = names.iter().flat_map(|name| name.chars()).collect();
     match Vocabulary::of(names.iter().flat_map(|name| name.chars())) {
         Ok(vocabulary) => {
@@ -53,6 +54,9 @@ fuzz_target!(|input: (u64, &str)| {
                     assert!(characters.len() > 255);
                 }
             }
+        }
+        Err(Error::InvisibleCharacter { character }) => {
+            assert!(characters.contains(&character) && !character.is_alphanumeric());
         }
         Err(error) => {
             assert!(matches!(error, Error::Vocabulary { .. }), "{error}");

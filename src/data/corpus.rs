@@ -3,6 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::vocabulary::BYTE_ORDER_MARK;
 use super::{Dataset, Vocabulary};
 use crate::error::Error;
 use crate::model::Symbol;
@@ -47,12 +48,14 @@ pub struct Split {
 }
 
 impl Corpus {
-    /// One name a line. White space around a name, carriage returns among it, and blank lines are passed over.
+    /// One name a line. White space around a name, carriage returns among it, blank lines, and a byte-order mark (U+FEFF) before the
+    /// first line are passed over.
     ///
     /// # Errors
     ///
     /// [`Error::EmptyText`] if there is no name.
     pub fn from_text(text: &str) -> Result<Self, Error> {
+        let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
         let names: Vec<Name> = text
             .lines()
             .enumerate()

@@ -18,18 +18,27 @@ pub struct Minibatch<E, T> {
 impl<E: Example, T: Clone> Minibatch<E, T> {
     /// Storage for `len` examples, empty until [`Dataset::draw`](super::Dataset::draw) or
     /// [`Dataset::select`](super::Dataset::select) fills it.
+    ///
+    /// # Panics
+    ///
+    /// If there is no memory for so many.
     #[must_use]
     pub fn new(len: usize) -> Self {
-        Self {
+        Self::reserved(len).expect("there is memory for a batch")
+    }
+
+    /// As [`new`](Self::new); `None` if there is no memory for so many.
+    pub(crate) fn reserved(len: usize) -> Option<Self> {
+        Some(Self {
             len,
-            indices: Vec::with_capacity(len),
+            indices: reserved(len)?,
             examples: Examples {
-                inputs: Vec::with_capacity(len),
-                targets: Vec::with_capacity(len),
+                inputs: reserved(len)?,
+                targets: reserved(len)?,
                 weights: None,
                 token_bound: 0,
             },
-        }
+        })
     }
 
     /// The inputs.
@@ -53,4 +62,10 @@ impl<E: Example, T: Clone> Minibatch<E, T> {
     pub(crate) fn examples(&self) -> &Examples<E, T> {
         &self.examples
     }
+}
+
+fn reserved<T>(len: usize) -> Option<Vec<T>> {
+    let mut vector = Vec::new();
+    vector.try_reserve_exact(len).ok()?;
+    Some(vector)
 }

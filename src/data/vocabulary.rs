@@ -22,6 +22,19 @@ pub struct Vocabulary {
     characters: Vec<char>,
 }
 
+/// What some programs write before a text.
+pub(super) const BYTE_ORDER_MARK: char = '\u{feff}';
+
+/// Characters that take no space, change no letter, and are not white space: of Unicode's categories Cc and Cf, and its tags.
+fn is_invisible(character: char) -> bool {
+    let is_format = matches!(
+        character,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | BYTE_ORDER_MARK | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
+    );
+    is_format || (character.is_control() && !character.is_whitespace())
+}
+
 impl Vocabulary {
     /// The token before the first and after the last character of a name.
     pub const END: u8 = 0;
@@ -34,17 +47,25 @@ impl Vocabulary {
         }
     }
 
-    /// The distinct characters of a text, in the order of their code points.
+    /// The distinct characters of a text, in the order of their code points. A byte-order mark (U+FEFF) that begins the text is
+    /// dropped.
     ///
     /// # Errors
     ///
-    /// [`Error::Vocabulary`] if there are none, or more than 65,535.
+    /// [`Error::InvisibleCharacter`] for one that nobody would see in an invented name: a control character that is not white space,
+    /// a byte-order mark further on, a soft hyphen, a zero-width space, a mark of writing direction, or a tag. The joiners U+200C and
+    /// U+200D are part of the spelling of some languages, and are characters. [`Error::Vocabulary`] if there are none, or more than
+    /// 65,535.
     pub fn of(text: impl IntoIterator<Item = char>) -> Result<Self, Error> {
-        let characters: Vec<char> = text
-            .into_iter()
-            .collect::<BTreeSet<_>>()
-            .into_iter()
-            .collect();
+        let mut text = text.into_iter().peekable();
+        let _ = text.next_if_eq(&BYTE_ORDER_MARK);
+        let characters: Vec<char> = text.collect::<BTreeSet<_>>().into_iter().collect();
+        if let Some(&character) = characters
+            .iter()
+            .find(|&&character| is_invisible(character))
+        {
+            return Err(Error::InvisibleCharacter { character });
+        }
         match characters.len() {
             0 => Err(Error::Vocabulary {
                 reason: "it has no characters",

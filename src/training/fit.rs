@@ -239,7 +239,12 @@ impl<M: Model> Trainer<M> {
         }
         match fit.length {
             Length::Steps(left) => {
-                let minibatch = Minibatch::new(batch);
+                let Some(minibatch) = Minibatch::reserved(batch) else {
+                    return Err(batch_setting(
+                        "a number of examples that memory has room for",
+                        batch,
+                    ));
+                };
                 let batches = Drawn {
                     dataset,
                     rng,

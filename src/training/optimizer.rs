@@ -11,7 +11,7 @@ use crate::error::Error;
 #[cfg_attr(
     feature = "serde",
     derive(serde::Serialize, serde::Deserialize),
-    serde(deny_unknown_fields)
+    serde(deny_unknown_fields, remote = "Self")
 )]
 pub struct Sgd {
     /// Finite, and not negative.
@@ -29,7 +29,7 @@ pub struct Sgd {
 #[cfg_attr(
     feature = "serde",
     derive(serde::Serialize, serde::Deserialize),
-    serde(deny_unknown_fields)
+    serde(deny_unknown_fields, remote = "Self")
 )]
 pub struct Momentum {
     /// Finite, and not negative.
@@ -54,7 +54,7 @@ pub struct Momentum {
 #[cfg_attr(
     feature = "serde",
     derive(serde::Serialize, serde::Deserialize),
-    serde(deny_unknown_fields)
+    serde(deny_unknown_fields, remote = "Self")
 )]
 pub struct AdamW {
     /// Finite, and not negative.
@@ -115,7 +115,7 @@ impl AdamW {
 #[cfg_attr(
     feature = "serde",
     derive(serde::Serialize, serde::Deserialize),
-    serde(rename_all = "snake_case")
+    serde(rename_all = "snake_case", remote = "Self")
 )]
 pub enum Optimizer {
     /// See [`Sgd`].

@@ -44,7 +44,8 @@ fn a_character_outside_the_vocabulary_is_named_with_its_line_in_the_file() {
         ("emma\n\nAva", 'A', 3),
         ("\r\n\r\nzoë\r\nemma", 'ë', 3),
         ("anna maria", ' ', 1),
-        ("\u{feff}emma", '\u{feff}', 1),
+        ("\u{feff}Emma", 'E', 1),
+        ("emma\n\u{feff}ava", '\u{feff}', 2),
         ("emma\n日本", '日', 2),
     ] {
         let corpus = Corpus::from_text(text).unwrap();
@@ -158,13 +159,57 @@ fn a_vocabulary_numbers_its_characters_in_order_from_one() {
 }
 
 #[test]
+fn a_byte_order_mark_before_a_text_is_no_part_of_it() {
+    let corpus = Corpus::from_text("\u{feff}émile\nzoé").unwrap();
+    assert!(corpus.names().eq(["émile", "zoé"]));
+    let plain = Vocabulary::of("émile\nzoé".chars()).unwrap();
+    assert_eq!(Vocabulary::of("\u{feff}émile\nzoé".chars()), Ok(plain));
+}
+
+#[test]
+fn invisible_characters_are_not_learned_silently() {
+    let invisible = [
+        '\0',
+        '\u{7}',
+        '\u{1b}',
+        '\u{7f}',
+        '\u{9f}',
+        '\u{ad}',
+        '\u{200b}',
+        '\u{200e}',
+        '\u{202e}',
+        '\u{2060}',
+        '\u{feff}',
+        '\u{e0041}',
+    ];
+    for character in invisible {
+        let text = format!("an{character}na");
+        let error = Vocabulary::of(text.chars()).unwrap_err();
+        assert_eq!(error, Error::InvisibleCharacter { character });
+        let code = format!("U+{:04X}", u32::from(character));
+        assert!(error.to_string().contains(&code), "{error}");
+    }
+    // White space is seen, and the joiners are spelling.
+    for character in [
+        ' ', '\n', '\t', '\u{a0}', '\u{3000}', '\u{200c}', '\u{200d}', '\u{301}', 'é',
+    ] {
+        let vocabulary = Vocabulary::of([character, 'a']).unwrap();
+        assert!(vocabulary.token(character).is_some());
+    }
+}
+
+#[test]
 fn a_vocabulary_has_1_to_65_535_characters() {
     let of = |characters: u32| {
-        Vocabulary::of((0..).filter_map(char::from_u32).take(characters as usize))
+        Vocabulary::of(
+            (0x2_0000..)
+                .filter_map(char::from_u32)
+                .take(characters as usize),
+        )
     };
     let largest = of(65_535).unwrap();
     assert_eq!(largest.len(), 65_536);
-    assert_eq!(largest.token('\u{fe}'), Some(255));
+    assert_eq!(largest.token('\u{2_00fe}'), Some(255));
     for (characters, found) in [(0, "no characters"), (65_536, "more than 65,535")] {
         let error = of(characters).unwrap_err();
         assert!(matches!(error, Error::Vocabulary { .. }));

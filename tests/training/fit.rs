@@ -200,6 +200,20 @@ fn batches_of_no_examples_are_refused() {
 }
 
 #[test]
+fn batches_that_no_memory_has_room_for_are_refused() {
+    let (mut trainer, data) = curve();
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
+    for batch in [usize::MAX / 2, usize::MAX / 8] {
+        let fit = Fit { batch, ..WHOLE };
+        let error = trainer.fit(&data, fit, &mut rng, |_| Ok(Continue(())));
+        let error = error.unwrap_err().to_string();
+        let expected = "batch must be a number of examples that memory has room for, not ";
+        assert!(error.starts_with(expected), "{error}");
+    }
+    assert_eq!(trainer.steps(), 0);
+}
+
+#[test]
 fn a_schedule_that_gives_no_rate_ends_the_run_before_the_step() {
     for factor in [f64::NAN, f64::INFINITY, -1.0, -1e-40, 1e60] {
         for good in [0, 3] {
