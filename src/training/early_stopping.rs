@@ -42,10 +42,10 @@ pub struct Plateau {
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct EarlyStopping<M: Model> {
-    plateau: Plateau,
-    best: Option<Best<M>>,
+    pub(crate) plateau: Plateau,
+    pub(crate) best: Option<Best<M>>,
     /// Evaluations since the best one.
-    stale: u64,
+    pub(crate) stale: u64,
 }
 
 /// The best model of a run.
@@ -66,7 +66,23 @@ impl<M: Model> EarlyStopping<M> {
     ///
     /// [`Error::Setting`] for an interval or a patience of 0, or an improvement that is negative or not finite.
     pub fn new(plateau: Plateau) -> Result<Self, Error> {
-        for (name, value) in [("every", plateau.every), ("patience", plateau.patience)] {
+        let new = Self {
+            plateau,
+            best: None,
+            stale: 0,
+        };
+        new.check_settings()?;
+        Ok(new)
+    }
+
+    /// Refuses a plateau that is none, and a best loss that is not finite.
+    pub(super) fn check_settings(&self) -> Result<(), Error> {
+        let Plateau {
+            every,
+            patience,
+            improvement,
+        } = self.plateau;
+        for (name, value) in [("every", every), ("patience", patience)] {
             if value == 0 {
                 return Err(Error::Setting {
                     name,
@@ -75,12 +91,15 @@ impl<M: Model> EarlyStopping<M> {
                 });
             }
         }
-        not_negative("improvement", plateau.improvement)?;
-        Ok(Self {
-            plateau,
-            best: None,
-            stale: 0,
-        })
+        not_negative("improvement", improvement)?;
+        match &self.best {
+            Some(best) if !best.loss.is_finite() => Err(Error::Setting {
+                name: "best loss",
+                expected: "finite",
+                found: best.loss.into(),
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// To be called after every step: evaluates the model on the validation set if the number of [steps](Trainer::steps) is a

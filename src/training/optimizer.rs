@@ -25,6 +25,8 @@ pub struct Sgd {
 /// v ← momentum · v + g
 /// p ← p − learning_rate · (v, or g + momentum · v with Nesterov's)
 /// ```
+///
+/// After the step, v below the smallest normal number (1.2e-38 in magnitude) becomes zero: see [`AdamW`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -50,6 +52,10 @@ pub struct Momentum {
 /// v ← β₂ · v + (1 − β₂) · g²
 /// p ← p − learning_rate / (1 − β₁ᵗ) · m / (√v / √(1 − β₂ᵗ) + ε)
 /// ```
+///
+/// After the step, moments below the smallest normal number (1.2e-38 in magnitude) become zero. A parameter whose gradients have ended,
+/// as those of a feature that is always zero, would otherwise keep a subnormal m for ever, and processors are slow with these.
+/// Parameters and activations are not flushed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[cfg_attr(
     feature = "serde",

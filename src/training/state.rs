@@ -3,12 +3,13 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
+use super::early_stopping::EarlyStopping;
 use super::optimizer::{Optimizer, check_clipping};
 use crate::engine::first_failing;
 use crate::error::Error;
 use crate::model::Model;
 
-/// Everything that the steps of a [`Trainer`](crate::Trainer) depend on, except their batches:
+/// Everything that the steps of a [`Trainer`](crate::Trainer) depend on, except their batches, and what ends them:
 /// [`Trainer::state`](crate::Trainer::state) gives it and [`Trainer::resume`](crate::Trainer::resume) goes on from it.
 ///
 /// A run that goes on from a state has the same bits as the unbroken run, if its batches are the same. What draws them is
@@ -53,6 +54,24 @@ pub struct TrainingState<M: Model> {
     pub clipping: Option<f32>,
     /// Steps taken, at most 2⁵³.
     pub steps: u64,
+    /// The early stopping of the run, with its best model, if the caller puts it here to keep it with the rest.
+    /// [`Trainer::state`](crate::Trainer::state) has none, and [`Trainer::resume`](crate::Trainer::resume) does not look at it.
+    ///
+    /// ```
+    /// use fused_mlp::*;
+    ///
+    /// let plateau = Plateau { every: 100, patience: 3, improvement: 0.0 };
+    /// let mut stopping = EarlyStopping::new(plateau)?;
+    /// let mut trainer = Trainer::new(NameModel::zeroed(), Sgd::new(0.1))?;
+    /// // … and some training later:
+    /// let kept = TrainingState { stopping: Some(stopping), ..trainer.state() };
+    ///
+    /// let mut kept = kept; // from a file, perhaps
+    /// let mut stopping = kept.stopping.take().expect("it was put there");
+    /// let mut trainer = Trainer::resume(kept)?;
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub stopping: Option<EarlyStopping<M>>,
 }
 
 /// Largest number of steps that a state may have: the bias corrections of `AdamW` count them in `f64`.
@@ -67,6 +86,7 @@ impl<M: Model> TrainingState<M> {
             optimizer,
             clipping: None,
             steps: 0,
+            stopping: None,
         }
     }
 
@@ -74,6 +94,9 @@ impl<M: Model> TrainingState<M> {
     pub(crate) fn check(&self) -> Result<(), Error> {
         self.optimizer.check()?;
         self.clipping.map_or(Ok(()), check_clipping)?;
+        self.stopping
+            .as_ref()
+            .map_or(Ok(()), EarlyStopping::check_settings)?;
         if self.steps > MOST_STEPS {
             #[expect(clippy::cast_precision_loss, reason = "it is for the eye")]
             return Err(Error::Setting {

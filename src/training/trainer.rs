@@ -80,6 +80,7 @@ impl<M: Model> Trainer<M> {
             optimizer: self.optimizer,
             clipping: self.clipping,
             steps: self.steps,
+            stopping: None,
         }
     }
 

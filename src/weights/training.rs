@@ -18,7 +18,9 @@ use super::write::Contents;
 use super::{METADATA, quoted, refuse};
 use crate::error::Error;
 use crate::model::{HeadKind, Model, ModelSpec};
-use crate::training::{AdamW, Momentum, Optimizer, Sgd, TrainingState};
+use crate::training::{
+    AdamW, Best, EarlyStopping, Momentum, Optimizer, Plateau, Sgd, TrainingState,
+};
 
 /// The bytes of a training state's file, and of the generator that draws the run's batches, if there is one.
 ///
@@ -38,6 +40,9 @@ pub fn state_to_bytes<M: Model>(
     if let Some(norm) = state.clipping {
         about.insert("clipping".to_owned(), shortest(norm));
     }
+    if let Some(stopping) = &state.stopping {
+        write_stopping(stopping, &mut about);
+    }
     if let Some(generator) = generator {
         let digits = generator
             .state()
@@ -50,6 +55,9 @@ pub fn state_to_bytes<M: Model>(
     file.add(&state.model, &Keys::makemore())?;
     for (moment, keys) in state.moments.iter().zip(moment_keys()) {
         file.add(moment, &keys)?;
+    }
+    if let Some(best) = state.stopping.as_ref().and_then(EarlyStopping::best) {
+        file.add(&best.model, &best_keys())?;
     }
     file.into_bytes()
 }
@@ -88,6 +96,10 @@ pub(super) fn read_state<M: Model>(
         .take(optimizer.moments())
         .map(|keys| read::locate(&mut header, &keys, M::SPEC))
         .collect::<Result<Vec<_>, Error>>()?;
+    let has_best = about.contains_key(BEST_LOSS);
+    let best = has_best
+        .then(|| read::locate(&mut header, &best_keys(), M::SPEC))
+        .transpose()?;
     header.check_all_taken(&format!("{} moments for each parameter", moments.len()))?;
 
     let model = read::tensors(source, &located)?;
@@ -95,12 +107,16 @@ pub(super) fn read_state<M: Model>(
         .iter()
         .map(|located| read::tensors(source, located))
         .collect::<Result<_, Error>>()?;
+    let best = best
+        .map(|located| read::tensors(source, &located))
+        .transpose()?;
     let state = TrainingState {
         model,
         moments,
         optimizer,
         clipping,
         steps,
+        stopping: read_stopping(&about, best)?,
     };
     state.check()?;
     Ok((state, generator))
@@ -109,6 +125,56 @@ pub(super) fn read_state<M: Model>(
 /// The keys of the first moment, the second, and so on.
 fn moment_keys() -> impl Iterator<Item = Keys> {
     (1..).map(|moment| Keys::makemore().with_prefix(&format!("moment{moment}.")))
+}
+
+/// The keys of the best model of early stopping.
+fn best_keys() -> Keys {
+    Keys::makemore().with_prefix("best.")
+}
+
+const BEST_LOSS: &str = "stopping_best_loss";
+
+fn write_stopping<M: Model>(stopping: &EarlyStopping<M>, about: &mut About) {
+    let Plateau {
+        every,
+        patience,
+        improvement,
+    } = stopping.plateau;
+    let mut write = |key: &str, value: String| about.insert(key.to_owned(), value);
+    write("stopping_every", every.to_string());
+    write("stopping_patience", patience.to_string());
+    write("stopping_improvement", shortest(improvement));
+    write("stopping_stale", stopping.stale.to_string());
+    if let Some(best) = &stopping.best {
+        write(BEST_LOSS, shortest(best.loss));
+        write("stopping_best_step", best.step.to_string());
+    }
+}
+
+/// Early stopping with this best model, if the file has any.
+fn read_stopping<M: Model>(
+    about: &About,
+    best_model: Option<M>,
+) -> Result<Option<EarlyStopping<M>>, Error> {
+    if !about.contains_key("stopping_every") {
+        return Ok(None);
+    }
+    let best = |model| {
+        Ok(Best {
+            model,
+            loss: number(about, BEST_LOSS)?,
+            step: number(about, "stopping_best_step")?,
+        })
+    };
+    Ok(Some(EarlyStopping {
+        plateau: Plateau {
+            every: number(about, "stopping_every")?,
+            patience: number(about, "stopping_patience")?,
+            improvement: number(about, "stopping_improvement")?,
+        },
+        best: best_model.map(best).transpose()?,
+        stale: number(about, "stopping_stale")?,
+    }))
 }
 
 /// The loss that gradients are taken of.

@@ -2,8 +2,8 @@
 
 use fused_mlp::weights::{self, Keys};
 use fused_mlp::{
-    AdamW, Corpus, Dataset, Minibatch, Momentum, NameModel, Optimizer, SeedableRng, Sgd, Trainer,
-    TrainingState, Vocabulary, Xoshiro256PlusPlus,
+    AdamW, Corpus, Dataset, EarlyStopping, Minibatch, Momentum, NameModel, Optimizer, Plateau,
+    SeedableRng, Sgd, Trainer, TrainingState, Vocabulary, Xoshiro256PlusPlus,
 };
 use proptest::prelude::*;
 
@@ -195,5 +195,48 @@ proptest! {
         prop_assert_eq!(settings(&read), settings(&state));
         prop_assert_eq!(&read, &state);
         prop_assert_eq!(read_generator, Some(generator));
+    }
+}
+
+/// At a rate of zero no evaluation after the first is an improvement.
+#[test]
+fn early_stopping_goes_on_from_its_file_with_its_patience_and_its_best_model() {
+    let data = Corpus::sample()
+        .windows::<3>(&Vocabulary::lowercase())
+        .unwrap();
+    let plateau = Plateau {
+        every: 1,
+        patience: 10,
+        improvement: 0.25,
+    };
+    let stop =
+        |trainer: &mut Trainer<NameModel>, stopping: &mut EarlyStopping<NameModel>, until| {
+            while trainer.steps() < until {
+                trainer.step(&[[0, 1, 2]], &[3]).unwrap();
+                if stopping.check(trainer, &data).unwrap().is_break() {
+                    break;
+                }
+            }
+        };
+    let mut trainer = Trainer::new(name_model(1), Sgd::new(0.0)).unwrap();
+    let mut stopping = EarlyStopping::new(plateau).unwrap();
+    let folder = Folder::new("stopping");
+    for saved_after in [0, 1, 6] {
+        stop(&mut trainer, &mut stopping, saved_after);
+        let state = TrainingState {
+            stopping: Some(stopping.clone()),
+            ..trainer.state()
+        };
+        let path = folder.path(&format!("{saved_after}.safetensors"));
+        weights::save_state(&path, &state, None).unwrap();
+        let (mut loaded, _) = weights::load_state::<NameModel>(&path).unwrap();
+        assert_eq!(loaded, state);
+
+        let mut stopping = loaded.stopping.take().unwrap();
+        let mut trainer = Trainer::resume(loaded).unwrap();
+        stop(&mut trainer, &mut stopping, 100);
+        assert_eq!(trainer.steps(), 11, "saved after {saved_after}");
+        let best = stopping.into_best().unwrap();
+        assert_eq!((best.step, best.model), (1, name_model(1)));
     }
 }

@@ -12,7 +12,6 @@ use fused_mlp::{
 
 type Names = Mlp<Tokens<27, 3, 2>, Tanh<20>, Softmax<27>>;
 type Curve = Mlp<Dense<1>, Tanh<8>, Regression<1>>;
-type Line = Mlp<Dense<1>, Tanh<1>, Regression<1>>;
 type Quadrants = Mlp<Dense<2>, (Tanh<20>, Relu<12>), Binary>;
 
 /// A checksum of the names model after some steps on the built-in sample, in batches.
@@ -91,7 +90,7 @@ pub fn subnormals(backend: Backend) -> Result<u64, Error> {
     ];
     for bits in steps {
         let [rate, gradient, bias] = bits.map(f32::from_bits);
-        let mut model = Line::zeroed();
+        let mut model = Curve::zeroed();
         model.output.bias[0] = bias;
         let mut trainer = Trainer::new(model, Sgd::new(rate))?.with_backend(backend);
         // The gradient is 2 (z - y), and z is too small to matter in it.

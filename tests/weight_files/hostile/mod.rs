@@ -15,7 +15,7 @@ use crate::{largest_request, most_bytes};
 use json::json;
 use lengths::{lengths, spaces};
 use metadata::metadata;
-use states::{state, states};
+use states::{state, states, stopped};
 use tensors::tensors;
 
 /// Its name, its bytes, and texts that its error has in it.
@@ -78,7 +78,7 @@ fn hostile_files_of_models_are_refused_with_what_was_expected_and_found() {
 fn hostile_files_of_training_states_are_refused_with_what_was_expected_and_found() {
     assert!(weights::state_from_bytes::<Small>(&state().bytes()).is_ok());
     // What spoils a model's file spoils that of a state.
-    let cases = [lengths(), json(), states()].concat();
+    let cases = [lengths(), json(), states(), stopped()].concat();
     check(cases, |bytes| {
         weights::state_from_bytes::<Small>(bytes).err()
     });
@@ -86,7 +86,15 @@ fn hostile_files_of_training_states_are_refused_with_what_was_expected_and_found
 
 #[test]
 fn no_two_cases_have_one_name() {
-    let cases = [lengths(), json(), tensors(), metadata(), states()].concat();
+    let cases = [
+        lengths(),
+        json(),
+        tensors(),
+        metadata(),
+        states(),
+        stopped(),
+    ]
+    .concat();
     let names: std::collections::BTreeSet<_> = cases.iter().map(|(name, ..)| name).collect();
     assert_eq!(names.len(), cases.len());
 }

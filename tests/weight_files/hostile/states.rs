@@ -1,6 +1,9 @@
 //! Training states that no run comes to.
 
-use fused_mlp::{AdamW, SeedableRng, Trainer, Xoshiro256PlusPlus, weights};
+use fused_mlp::{
+    AdamW, Dataset, EarlyStopping, Plateau, SeedableRng, Sgd, Trainer, TrainingState,
+    Xoshiro256PlusPlus, weights,
+};
 
 use super::{Case, case};
 use crate::file::{File, Small};
@@ -211,6 +214,74 @@ pub(super) fn states() -> Vec<Case> {
             "second moment negative",
             moment(41, -1.0),
             &["moment 1", "embedding[0, 0]", "at least 0", "-1"],
+        ),
+    ]
+}
+
+/// Early stopping that no run comes to.
+pub(super) fn stopped() -> Vec<Case> {
+    let rng = &mut Xoshiro256PlusPlus::seed_from_u64(1);
+    let mut trainer = Trainer::new(Small::fan_in_scaled(rng), Sgd::new(0.0)).unwrap();
+    trainer.step(&[[0, 1]], &[2]).unwrap();
+    let mut stopping = EarlyStopping::new(Plateau {
+        every: 1,
+        patience: 9,
+        improvement: 0.5,
+    })
+    .unwrap();
+    let data = Dataset::new(vec![[0, 1]], vec![2]).unwrap();
+    assert!(stopping.check(&mut trainer, &data).unwrap().is_continue());
+    let loss = stopping.best().unwrap().loss;
+    let state = TrainingState {
+        stopping: Some(stopping),
+        ..trainer.state()
+    };
+    let file = File::of(&weights::state_to_bytes(&state, None).unwrap());
+    let value = |key: &str, old: &str, new: &str, says: &[&str]| {
+        let [old, new] = [old, new].map(|value| format!(r#"\"stopping_{key}\":\"{value}\""#));
+        case(
+            &format!("stopping: {new}"),
+            file.clone().with(&old, &new).bytes(),
+            says,
+        )
+    };
+    let loss = format!("{loss:?}");
+    vec![
+        value("every", "1", "0", &["every", "at least 1", "0"]),
+        value("patience", "9", "0", &["patience", "at least 1", "0"]),
+        value("patience", "9", "-9", &["stopping_patience", "u64", "-9"]),
+        value(
+            "improvement",
+            "0.5",
+            "NaN",
+            &["improvement", "finite", "NaN"],
+        ),
+        value("stale", "0", "none", &["stopping_stale", "u64", "none"]),
+        value("best_loss", &loss, "inf", &["best loss", "finite", "inf"]),
+        value(
+            "best_step",
+            "1",
+            "1.5",
+            &["stopping_best_step", "u64", "1.5"],
+        ),
+        case(
+            "stopping: no best model",
+            file.clone().with("best.C", "bust.C").bytes(),
+            &["best.C", "no tensor of this name"],
+        ),
+        case(
+            "stopping: a best model without a loss",
+            file.clone()
+                .with("stopping_best_loss", "stopping_lost_loss")
+                .bytes(),
+            &["best.C"],
+        ),
+        case(
+            "stopping: an entry missing",
+            file.clone()
+                .with("stopping_stale", "stopping_fresh")
+                .bytes(),
+            &["stopping_stale", "an entry in the metadata", "none"],
         ),
     ]
 }
