@@ -14,7 +14,7 @@ pub(crate) fn mul_add(a: f32, b: f32, c: f32) -> f32 {
     // The error of the sum: exact (Knuth, "The Art of Computer Programming", volume 2, section 4.2.2), or NaN if it is not finite.
     let of_c = sum - product;
     let error = (product - (sum - of_c)) + (c - of_c);
-    let is_inexact = error < 0.0 || error > 0.0;
+    let is_inexact = error.abs() > 0.0; // not of NaN
     // A sum that was rounded away from zero is taken back by one before its last bit is set.
     let is_too_large = is_inexact && (error > 0.0) != (sum > 0.0);
     let truncated = sum.to_bits() - u64::from(is_too_large);

@@ -1,9 +1,9 @@
 //! From gradients to new parameters.
 //!
-//! An update runs over parameters twice: first to see whether every new value will be finite, with nothing written, then to
-//! write. So a step that fails has changed nothing, and needs no copy to go back to. (To write beside the old values and
-//! exchange the two was tried for this pass: no faster, because the second copy pushes other things out of the first-level
-//! cache.)
+//! Nothing is written before it is known that every new value will be finite, so a step that fails has changed nothing, and needs no
+//! copy to go back to. To know it, the sums of all magnitudes are mostly enough: see `bound`. Only where they are too large, or not
+//! finite, are the new values computed twice, first without writing them. (To write beside the old values and exchange the two
+//! was tried for this pass: no faster, because the second copy pushes other things out of the first-level cache.)
 //!
 //! Plain gradient descent without clipping comes here only if its step has failed, to name the tensor at fault, or to take the
 //! step after all where only a sum of parameters overflowed. Otherwise it is done as the gradients come, by
@@ -64,21 +64,26 @@ impl Kernel for Update<'_> {
         } = self;
         let [first, second] = moments;
         match step {
-            Step::Sgd(rule) => update(simd, rule.splat(simd), parameters, gradients, []),
-            Step::Momentum(rule) => update(simd, rule.splat(simd), parameters, gradients, [first]),
-            Step::AdamW(rule) => update(
-                simd,
-                rule.splat(simd),
-                parameters,
-                gradients,
-                [first, second],
-            ),
+            Step::Sgd(rule) => update(simd, rule, parameters, gradients, []),
+            Step::Momentum(rule) => update(simd, rule, parameters, gradients, [first]),
+            Step::AdamW(rule) => update(simd, rule, parameters, gradients, [first, second]),
         }
     }
 }
 
+/// An update rule with its numbers one by one.
+trait Rule<const MOMENTS: usize>: Copy {
+    /// The same with its numbers as vectors.
+    type Vectors<S: Simd>: VectorRule<S, MOMENTS>;
+
+    fn splat<S: Simd>(self, simd: S) -> Self::Vectors<S>;
+
+    /// No new value is larger in magnitude than this, if no old one and no gradient is larger than these. Rounding is not counted.
+    fn bound(self, parameter: f64, gradient: f64, moments: [f64; MOMENTS]) -> f64;
+}
+
 /// The new values of one vector of parameters and its moments.
-trait Rule<S: Simd, const MOMENTS: usize>: Copy {
+trait VectorRule<S: Simd, const MOMENTS: usize>: Copy {
     fn apply(
         self,
         simd: S,
@@ -91,11 +96,25 @@ trait Rule<S: Simd, const MOMENTS: usize>: Copy {
 #[inline(always)]
 fn update<S: Simd, const MOMENTS: usize>(
     simd: S,
-    rule: impl Rule<S, MOMENTS>,
+    rule: impl Rule<MOMENTS>,
     parameters: &mut [[f32; LANES]],
     gradients: &[[f32; LANES]],
     moments: [&mut [[f32; LANES]]; MOMENTS],
 ) -> bool {
+    let mut of_moments = [0.0; MOMENTS];
+    for m in 0..MOMENTS {
+        of_moments[m] = sum_of_magnitudes(simd, moments[m]);
+    }
+    let of_parameters = sum_of_magnitudes(simd, parameters);
+    let bound = rule.bound(
+        of_parameters,
+        sum_of_magnitudes(simd, gradients),
+        of_moments,
+    );
+    // Half of the largest number leaves room for rounding. A bound that is NaN is not below it.
+    let is_surely_finite = bound < f64::from(f32::MAX) / 2.0;
+
+    let rule = rule.splat(simd);
     let (groups, _) = parameters.as_chunks_mut::<ACCUMULATORS>();
     let (gradients, _) = gradients.as_chunks::<ACCUMULATORS>();
     let zero = simd.splat(0.0);
@@ -103,6 +122,9 @@ fn update<S: Simd, const MOMENTS: usize>(
     for is_writing in [false, true] {
         if is_writing && !all_zero(simd, finite) {
             return false;
+        }
+        if !is_writing && is_surely_finite {
+            continue;
         }
         for (group, (parameters, gradients)) in groups.iter_mut().zip(gradients).enumerate() {
             for i in 0..ACCUMULATORS {
@@ -131,6 +153,19 @@ fn update<S: Simd, const MOMENTS: usize>(
     true
 }
 
+/// No value is larger in magnitude, but for rounding; infinite or NaN if one of them is.
+#[inline(always)]
+fn sum_of_magnitudes<S: Simd>(simd: S, values: &[[f32; LANES]]) -> f64 {
+    let mut sums = [simd.splat(0.0); ACCUMULATORS];
+    for values in values.as_chunks::<ACCUMULATORS>().0 {
+        for i in 0..ACCUMULATORS {
+            sums[i] = simd.add(sums[i], simd.abs(simd.load(&values[i])));
+        }
+    }
+    let sum = tree_reduce(sums, |a, b| simd.add(a, b));
+    f64::from(simd.sum_lanes(sum))
+}
+
 /// [`Sgd`], its numbers one by one or as vectors.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SgdRule<V> {
@@ -138,7 +173,9 @@ pub(crate) struct SgdRule<V> {
     scale: V,
 }
 
-impl SgdRule<f32> {
+impl Rule<0> for SgdRule<f32> {
+    type Vectors<S: Simd> = SgdRule<S::Vector>;
+
     #[inline(always)]
     fn splat<S: Simd>(self, simd: S) -> SgdRule<S::Vector> {
         SgdRule {
@@ -146,9 +183,14 @@ impl SgdRule<f32> {
             scale: simd.splat(self.scale),
         }
     }
+
+    fn bound(self, parameter: f64, gradient: f64, []: [f64; 0]) -> f64 {
+        let gradient = f64::from(self.scale) * gradient;
+        gradient + parameter + f64::from(self.rate) * gradient
+    }
 }
 
-impl<S: Simd> Rule<S, 0> for SgdRule<S::Vector> {
+impl<S: Simd> VectorRule<S, 0> for SgdRule<S::Vector> {
     #[inline(always)]
     fn apply(
         self,
@@ -172,7 +214,9 @@ pub(crate) struct MomentumRule<V> {
     nesterov: bool,
 }
 
-impl MomentumRule<f32> {
+impl Rule<1> for MomentumRule<f32> {
+    type Vectors<S: Simd> = MomentumRule<S::Vector>;
+
     #[inline(always)]
     fn splat<S: Simd>(self, simd: S) -> MomentumRule<S::Vector> {
         MomentumRule {
@@ -183,9 +227,18 @@ impl MomentumRule<f32> {
             nesterov: self.nesterov,
         }
     }
+
+    fn bound(self, parameter: f64, gradient: f64, [velocity]: [f64; 1]) -> f64 {
+        let [rate, momentum, weight_decay, scale] =
+            [self.rate, self.momentum, self.weight_decay, self.scale].map(f64::from);
+        let gradient = scale * gradient + weight_decay * parameter;
+        // Of the velocity and of Nesterov's direction.
+        let direction = 2.0 * gradient + momentum * velocity;
+        direction + parameter + rate * direction
+    }
 }
 
-impl<S: Simd> Rule<S, 1> for MomentumRule<S::Vector> {
+impl<S: Simd> VectorRule<S, 1> for MomentumRule<S::Vector> {
     #[inline(always)]
     fn apply(
         self,
@@ -241,6 +294,10 @@ impl AdamWRule<f32> {
             epsilon: adam_w.epsilon,
         }
     }
+}
+
+impl Rule<2> for AdamWRule<f32> {
+    type Vectors<S: Simd> = AdamWRule<S::Vector>;
 
     #[inline(always)]
     fn splat<S: Simd>(self, simd: S) -> AdamWRule<S::Vector> {
@@ -257,9 +314,20 @@ impl AdamWRule<f32> {
             epsilon: simd.splat(self.epsilon),
         }
     }
+
+    fn bound(self, parameter: f64, gradient: f64, [first, second]: [f64; 2]) -> f64 {
+        let [decay, scale, step_size, epsilon] =
+            [self.decay, self.scale, self.step_size, self.epsilon].map(f64::from);
+        let gradient = scale * gradient;
+        let first = first + gradient;
+        let second = second + gradient * gradient;
+        // The root in the denominator may be zero.
+        let direction = first / epsilon;
+        first + second + direction + decay.abs() * parameter + step_size * direction
+    }
 }
 
-impl<S: Simd> Rule<S, 2> for AdamWRule<S::Vector> {
+impl<S: Simd> VectorRule<S, 2> for AdamWRule<S::Vector> {
     #[inline(always)]
     fn apply(
         self,
@@ -287,7 +355,7 @@ impl<S: Simd> Rule<S, 2> for AdamWRule<S::Vector> {
 }
 
 /// Flushes subnormal numbers to zero. A moment whose gradients have ended decays, and rounding would keep it at the smallest
-/// numbers for ever, where processors compute by microcode: a step of AdamW then takes 1.7 times as long.
+/// numbers for ever, where processors compute by microcode: a step of [`AdamW`] then takes 1.7 times as long.
 ///
 /// The step itself is taken with the moment as it is: a second moment of zero would make it a long one.
 #[inline(always)]

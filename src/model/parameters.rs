@@ -23,7 +23,7 @@ pub trait Parameters: Sealed + Clone + Debug + PartialEq + Send + Sync + 'static
 ///
 /// One block for each position keeps the product `CONTEXT · EMBED` out of the types, which stable Rust cannot write. In
 /// memory the blocks follow one another as the rows of one `[CONTEXT · EMBED, HIDDEN]` matrix, makemore's `W1`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub struct EmbeddingLayer<
     const VOCAB: usize,
     const CONTEXT: usize,
@@ -39,7 +39,7 @@ pub struct EmbeddingLayer<
 }
 
 /// Weights from `INPUTS` features or neurons to `OUTPUTS` neurons or outputs; in memory `[INPUTS, OUTPUTS]`, makemore's `W2`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub struct DenseLayer<const INPUTS: usize, const OUTPUTS: usize> {
     /// Column i holds the weights of input i.
     pub weights: Box<SMatrix<f32, OUTPUTS, INPUTS>>,
@@ -47,10 +47,22 @@ pub struct DenseLayer<const INPUTS: usize, const OUTPUTS: usize> {
     pub bias: Box<SVector<f32, OUTPUTS>>,
 }
 
-/// The matrices are boxed, and zeroed in place: a large one would not fit the stack on its way to the heap.
+/// The matrices are boxed, and made on the heap by `zeroed`, to be filled in place: `Box::new` and a derived `Clone` may have each
+/// pass through the stack, which a large one does not fit.
 macro_rules! layer {
     ($name:ident<$($parameter:ident),*> { $($field:ident),* }) => {
         impl<$(const $parameter: usize),*> Sealed for $name<$($parameter),*> {}
+
+        impl<$(const $parameter: usize),*> Clone for $name<$($parameter),*> {
+            fn clone(&self) -> Self {
+                let mut copy = Self::zeroed();
+                for (copy, values) in copy.values_mut().zip(self.values()) {
+                    copy.copy_from_slice(values);
+                }
+                copy
+            }
+        }
+
         impl<$(const $parameter: usize),*> Parameters for $name<$($parameter),*> {
             fn zeroed() -> Self {
                 Self { $($field: bytemuck::zeroed_box()),* }

@@ -86,6 +86,75 @@ proptest! {
     }
 }
 
+/// The new parameter and moments of one optimizer step, in `f64`.
+fn formula(optimizer: Optimizer, parameter: f32, gradient: f32) -> Vec<f64> {
+    let (parameter, gradient) = (f64::from(parameter), f64::from(gradient));
+    match optimizer {
+        Optimizer::Sgd(sgd) => vec![parameter - f64::from(sgd.learning_rate) * gradient],
+        Optimizer::Momentum(momentum) => {
+            let gradient = gradient + f64::from(momentum.weight_decay) * parameter;
+            let direction = gradient * (1.0 + f64::from(momentum.momentum));
+            let rate = f64::from(momentum.learning_rate);
+            vec![gradient, direction, parameter - rate * direction]
+        }
+        // The first step: its direction is that of the gradient.
+        Optimizer::AdamW(adam_w) => {
+            let [rate, decay, epsilon] =
+                [adam_w.learning_rate, adam_w.weight_decay, adam_w.epsilon].map(f64::from);
+            let parameter = parameter * (1.0 - rate * decay);
+            let step = rate * gradient / (gradient.abs() + epsilon);
+            vec![parameter, gradient * gradient, parameter - step]
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(config(512, REGRESSIONS))]
+
+    #[test]
+    fn a_step_is_taken_if_all_its_numbers_fit_and_is_an_error_if_not(
+        parameters in prop::collection::vec(number(), PARAMETERS),
+        gradients in prop::collection::vec(number(), PARAMETERS),
+        rate in number().prop_map(f32::abs),
+        weight_decay in 0.0..2.0_f32,
+    ) {
+        let mut model = Small::zeroed();
+        let mut values = parameters.iter();
+        for (_, tensor) in model.tensors_mut() {
+            tensor.fill_with(|| *values.next().unwrap());
+        }
+        let nesterov = Momentum { nesterov: true, weight_decay, ..Momentum::new(rate, 0.5) };
+        let optimizers: [Optimizer; 3] =
+            [Sgd::new(rate).into(), nesterov.into(), AdamW { weight_decay, ..AdamW::new(rate) }.into()];
+        for optimizer in optimizers {
+            let new = parameters.iter().zip(&gradients).flat_map(|(&p, &g)| formula(optimizer, p, g));
+            let largest = new.map(f64::abs).fold(0.0, f64::max);
+            for backend in fused() {
+                let trainer = Trainer::new(model.clone(), optimizer).unwrap();
+                let mut trainer = trainer.with_backend(backend);
+                // Of a model whose loss is a number.
+                let mut other = Trainer::new(Small::zeroed(), Sgd::new(0.0)).unwrap();
+                let gradients = self::gradients(&mut other, &gradients);
+                let before = trainer.state();
+                let result = trainer.apply(&gradients);
+                let state = trainer.state();
+                let mut all = state.moments.iter().chain([&state.model]).flat_map(flat);
+                prop_assert!(all.all(f32::is_finite));
+                if largest < 3.4e38 {
+                    prop_assert!(result.is_ok(), "{result:?} at {largest:e} by {optimizer:?}");
+                }
+                // (1 − β₂) g² is a thousandth of the square, which must be a number itself.
+                if largest > 3.5e38 {
+                    prop_assert!(result.is_err(), "no error at {largest:e} by {optimizer:?}");
+                }
+                if result.is_err() {
+                    prop_assert_eq!(bits(&state), bits(&before));
+                }
+            }
+        }
+    }
+}
+
 type One = Mlp<Dense<1>, Tanh<1>, Regression<1>>;
 
 /// The bias of the output after a step from zero on gradients of the output layer's weight and bias.
