@@ -18,7 +18,9 @@ use super::chunk::{
     CHUNK, CHUNKS, PANEL, VECTORS, Workspace, activation_vectors, pairs, pairs_mut, slope_vectors,
 };
 use super::contract::Out;
-use super::dense::{Forward, InputGradient, WeightGradient, product, run_product};
+use super::dense::{
+    Forward, InputGradient, NARROW, NarrowWeightGradient, WeightGradient, product, run_product,
+};
 use super::embedding::{gather, scatter};
 use super::gradient_use::GradientUse;
 use super::heads::loss;
@@ -358,6 +360,9 @@ impl<L: Layer> Kernel for LayerBackward<'_, L> {
                 let sums = transpose(simd, d, vectors_of(chunk), columns);
                 add_sums(simd, sums, &mut d_bias[panel * VECTORS..][..cols]);
             }
+            if spec.outputs <= NARROW {
+                continue;
+            }
             let weight_gradient = WeightGradient {
                 layer,
                 inputs: [pairs(inputs[0]), pairs(inputs[1])],
@@ -369,6 +374,19 @@ impl<L: Layer> Kernel for LayerBackward<'_, L> {
                     stride,
                     cols,
                 },
+            };
+            product::<S, L, _>(simd, weight_gradient);
+        }
+        if spec.outputs <= NARROW {
+            let weight_gradient = NarrowWeightGradient {
+                layer,
+                examples,
+                inputs: [pairs(inputs[0]), pairs(inputs[1])],
+                d: d_outputs,
+                columns,
+                gradient_use,
+                operands,
+                weights: d_weights,
             };
             product::<S, L, _>(simd, weight_gradient);
         }

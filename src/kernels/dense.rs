@@ -8,10 +8,11 @@
 //! itself.
 
 use super::activation::{activate, differentiate};
-use super::chunk::{CHUNKS, VECTORS};
+use super::chunk::{CHUNK, CHUNKS, PANEL, VECTORS};
 use super::contract::{ByColumn, ByExample, ByRow, Epilogue, Out, contract};
 use super::gradient_use::GradientUse;
 use super::shape::{FanIn, FanOut, Shape};
+use super::transpose::transpose;
 use crate::model::{ActivationKind, Layer, LayerInput};
 use crate::simd::{Kernel, LANES, Pair, Simd};
 
@@ -169,6 +170,83 @@ impl<L: Layer> Kernel for WeightGradient<'_, L> {
             self.weights,
             epilogue,
         );
+    }
+}
+
+/// Outputs of a layer up to which [`NarrowWeightGradient`] is faster.
+pub(crate) const NARROW: usize = 4;
+
+/// What [`WeightGradient`] computes, with the same bits, for all weights of a layer of few outputs, over which most lanes would be
+/// idle. Here lanes run over the inputs, which are transposed for it:
+///
+/// ```text
+/// sums[output][input] = Σ_b d[output][b] · inputs[b][input]
+/// ```
+pub(crate) struct NarrowWeightGradient<'a, L> {
+    pub(crate) layer: L,
+    /// Of the block.
+    pub(crate) examples: usize,
+    /// Of each chunk, as the gradient `d[output]` of the layer's sums.
+    pub(crate) inputs: [&'a [Pair]; CHUNKS],
+    pub(crate) d: [&'a [Pair]; CHUNKS],
+    /// Scratch for a panel of the inputs, transposed.
+    pub(crate) columns: &'a mut [Pair],
+    pub(crate) gradient_use: GradientUse,
+    pub(crate) operands: &'a [[f32; LANES]],
+    pub(crate) weights: &'a mut [[f32; LANES]],
+}
+
+impl<L: Layer> Kernel for NarrowWeightGradient<'_, L> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Self {
+            layer,
+            examples,
+            inputs,
+            d,
+            columns,
+            gradient_use,
+            operands,
+            weights,
+        } = self;
+        let width = layer.get().inputs;
+        for start in (0..width).step_by(PANEL) {
+            let blocks = PANEL.min(width - start).div_ceil(LANES);
+            for chunk in 0..examples.div_ceil(CHUNK) {
+                let vectors = CHUNK.min(examples - chunk * CHUNK).div_ceil(LANES);
+                let columns = &mut columns[chunk * CHUNK..][..CHUNK];
+                transpose(simd, &inputs[chunk][start..], vectors, columns);
+            }
+            let mut sums = [[[0.0; LANES]; VECTORS]; LANES];
+            let plain = Differentiated {
+                activation: None,
+                slopes: &[],
+            };
+            contract(
+                simd,
+                FanOut(layer),
+                ByExample { chunks: d },
+                &columns[..examples],
+                Out {
+                    vectors: sums.as_flattened_mut(),
+                    stride: VECTORS,
+                    cols: blocks,
+                },
+                plain,
+            );
+            let mut by_input = [[[0.0; LANES]; VECTORS]; LANES];
+            for block in 0..blocks {
+                simd.transpose(&sums, block, &mut by_input, 0);
+                let first = start + block * LANES;
+                for i in 0..LANES.min(width - first) {
+                    let sum = simd.load(&by_input[i][0]);
+                    let result = gradient_use.apply(simd, &operands[first + i], sum);
+                    simd.store(result, &mut weights[first + i]);
+                }
+            }
+        }
     }
 }
 
