@@ -1,7 +1,7 @@
-//! What a multiply-add costs as the model and the batch grow.
+//! What a multiply-add costs as the model and the batch grow, and at shapes of other programs.
 //!
-//! `growth/{backend}/{shape}`, a training step each, then a table of interleaved repetitions.
-//! `cargo bench --bench growth -- only-table` prints the table alone.
+//! `growth/{backend}/{shape}`, a training step each, then tables of interleaved repetitions.
+//! `cargo bench --bench growth -- only-table` prints the tables alone.
 
 mod plain;
 mod support;
@@ -13,7 +13,7 @@ use criterion::{BenchmarkId, Throughput};
 
 use support::native;
 use tables::growth::{self, SHAPES};
-use tables::times;
+use tables::{embedders, times};
 
 fn main() {
     let mut criterion = support::criterion();
@@ -34,5 +34,6 @@ fn main() {
     }
     group.finish();
     tables::print(growth::measure);
+    tables::print(embedders::measure);
     criterion.final_summary();
 }

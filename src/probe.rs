@@ -326,38 +326,63 @@ impl<S: Simd> Pass for ProductOf<'_, S> {
     }
 }
 
-/// Does nothing but multiply-adds in registers, `times` of them on each of as many independent accumulators as a tile of the
-/// contraction has, and returns their number: what this instruction set can do at most.
+/// Numbers of chains that [`fma_peak`] can be asked for. Which is the fastest depends on the processor: as few leave its pipes waiting
+/// as are too many for its registers.
+pub const FMA_CHAINS: [usize; 8] = [4, 5, 6, 7, 8, 12, 16, 24];
+
+/// Does nothing but multiply-adds in registers, `times` of them or a few more on each of so many independent vectors of sixteen lanes,
+/// and returns their number: with the best of [`FMA_CHAINS`] it is what this instruction set can do at most.
+///
+/// # Panics
+///
+/// For another number of chains.
 #[must_use]
 #[inline]
-pub fn fma_peak(backend: Backend, times: usize) -> usize {
-    backend.run(Peak(times))
+pub fn fma_peak(backend: Backend, chains: usize, times: usize) -> usize {
+    backend.run(Peak { chains, times })
 }
 
-struct Peak(usize);
+struct Peak {
+    chains: usize,
+    times: usize,
+}
 
 impl Kernel for Peak {
     type Output = usize;
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) -> usize {
-        const MOST: usize = 20;
-        let chains = S::TILE.0 * S::TILE.1;
-        let factor = simd.splat(black_box(0.999));
-        let term = simd.splat(black_box(0.001));
-        let mut sums = [simd.splat(0.5); MOST];
-        for _ in 0..self.0 {
-            for chain in 0..MOST {
-                if chain < chains {
-                    sums[chain] = simd.mul_add(sums[chain], factor, term);
+        macro_rules! chains {
+            ($($chains:literal)*) => {
+                match self.chains {
+                    $($chains => multiply_add::<S, $chains>(simd, self.times),)*
+                    other => panic!("there is no loop of {other} chains"),
                 }
+            };
+        }
+        chains! { 4 5 6 7 8 12 16 24 }
+    }
+}
+
+#[inline(always)]
+fn multiply_add<S: Simd, const CHAINS: usize>(simd: S, times: usize) -> usize {
+    /// Of each turn of the loop, so that its own instructions do not count.
+    const UNROLLED: usize = 8;
+    let factor = simd.splat(black_box(0.999));
+    let term = simd.splat(black_box(0.001));
+    let mut sums = [simd.splat(0.5); CHAINS];
+    let turns = times.div_ceil(UNROLLED);
+    for _ in 0..turns {
+        for _ in 0..UNROLLED {
+            for chain in 0..CHAINS {
+                sums[chain] = simd.mul_add(sums[chain], factor, term);
             }
         }
-        let mut total = simd.splat(0.0);
-        for sum in sums {
-            total = simd.add(total, sum);
-        }
-        black_box(simd.sum_lanes(total));
-        self.0 * chains * LANES
     }
+    let mut total = simd.splat(0.0);
+    for chain in 0..CHAINS {
+        total = simd.add(total, sums[chain]);
+    }
+    black_box(simd.sum_lanes(total));
+    turns * UNROLLED * CHAINS * LANES
 }

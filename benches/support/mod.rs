@@ -13,6 +13,8 @@ pub(crate) mod table;
 pub(crate) mod task;
 pub(crate) mod training;
 
+use std::collections::BTreeMap;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use criterion::Criterion;
@@ -74,11 +76,31 @@ pub(crate) fn time<T>(work: impl FnOnce() -> T) -> Duration {
 
 /// How long a backend needs for so many multiply-adds and nothing else: no program can be faster on one core.
 pub(crate) fn fma_peak(backend: Backend, multiply_adds: usize) -> Duration {
-    let at_once = probe::fma_peak(backend, 1);
+    fma_chains(backend, fastest_chains(backend), multiply_adds)
+}
+
+/// The number of chains of multiply-adds that is the fastest, measured once: see [`probe::FMA_CHAINS`].
+fn fastest_chains(backend: Backend) -> usize {
+    static FASTEST: Mutex<BTreeMap<&str, usize>> = Mutex::new(BTreeMap::new());
+    let mut fastest = FASTEST.lock().expect("no panic while it is held");
+    *fastest.entry(backend.name()).or_insert_with(|| {
+        let best = |chains| (0..20).map(|_| fma_chains(backend, chains, 1 << 20)).min();
+        let chains = probe::FMA_CHAINS
+            .into_iter()
+            .min_by_key(|&chains| best(chains));
+        chains.expect("there are some")
+    })
+}
+
+fn fma_chains(backend: Backend, chains: usize, multiply_adds: usize) -> Duration {
+    let times = multiply_adds.div_ceil(chains * LANES);
     let mut done = 0;
-    let taken = time(|| done = probe::fma_peak(backend, multiply_adds.div_ceil(at_once)));
+    let taken = time(|| done = probe::fma_peak(backend, chains, times));
     taken.mul_f64(fraction(multiply_adds, done))
 }
+
+/// Of the vectors of [`probe::fma_peak`].
+const LANES: usize = 16;
 
 /// A quotient of counts.
 #[expect(

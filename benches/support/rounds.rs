@@ -35,6 +35,14 @@ impl Samples {
         median(self.seconds().collect())
     }
 
+    /// The 10th percentile, which is that of the machine's quiet state.
+    pub(crate) fn tenth(&self) -> f64 {
+        let mut seconds: Vec<f64> = self.seconds().collect();
+        seconds.sort_by(f64::total_cmp);
+        let index = seconds.len().saturating_sub(1) / 10;
+        seconds.get(index).copied().unwrap_or(f64::NAN)
+    }
+
     /// The fastest.
     pub(crate) fn min(&self) -> f64 {
         self.seconds().fold(f64::INFINITY, f64::min)

@@ -5,6 +5,7 @@
     reason = "no benchmark uses all of it, so `expect` would fail somewhere"
 )]
 
+pub(crate) mod embedders;
 pub(crate) mod example;
 pub(crate) mod growth;
 pub(crate) mod roofline;
