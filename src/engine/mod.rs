@@ -284,9 +284,10 @@ impl Engine {
     #[expect(clippy::cast_possible_truncation, reason = "rounding is the purpose")]
     fn clipping_factor(&mut self, max_norm: f32) -> f32 {
         const PART: f32 = 1.0 / (1_u64 << 63) as f32;
-        let norm = self.backend.run(Norm {
+        let (largest, sum) = self.backend.run(Norm {
             gradients: self.gradients.whole().vectors(),
         });
+        let norm = f64::from(largest) * libm::sqrt(f64::from(sum));
         let mut factor = (f64::from(max_norm) / (norm + 1e-6)).min(1.0);
         while factor > 0.0 && factor < f64::from(f32::MIN_POSITIVE) {
             for gradient in self.gradients.whole_mut().floats_mut() {

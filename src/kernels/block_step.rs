@@ -19,7 +19,7 @@ use super::chunk::{
 };
 use super::contract::Out;
 use super::dense::{
-    Forward, InputGradient, NARROW, NarrowWeightGradient, WeightGradient, product, run_product,
+    Forward, InputGradient, NarrowWeightGradient, WeightGradient, product, run_product,
 };
 use super::embedding::{gather, scatter};
 use super::gradient_use::GradientUse;
@@ -346,6 +346,7 @@ impl<L: Layer> Kernel for LayerBackward<'_, L> {
             columns,
         } = self;
         let spec = layer.get();
+        let is_narrow = spec.is_narrow();
         let stride = spec.row_vectors();
         let chunks = examples.div_ceil(CHUNK);
         let vectors_of = |chunk| CHUNK.min(examples - chunk * CHUNK).div_ceil(LANES);
@@ -360,7 +361,7 @@ impl<L: Layer> Kernel for LayerBackward<'_, L> {
                 let sums = transpose(simd, d, vectors_of(chunk), columns);
                 add_sums(simd, sums, &mut d_bias[panel * VECTORS..][..cols]);
             }
-            if spec.outputs <= NARROW {
+            if is_narrow {
                 continue;
             }
             let weight_gradient = WeightGradient {
@@ -377,7 +378,8 @@ impl<L: Layer> Kernel for LayerBackward<'_, L> {
             };
             product::<S, L, _>(simd, weight_gradient);
         }
-        if spec.outputs <= NARROW {
+        // The first condition keeps the kernel out of steps that do not need it.
+        if const { L::MAY_BE_NARROW } && is_narrow {
             let weight_gradient = NarrowWeightGradient {
                 layer,
                 examples,

@@ -173,11 +173,8 @@ impl<L: Layer> Kernel for WeightGradient<'_, L> {
     }
 }
 
-/// Outputs of a layer up to which [`NarrowWeightGradient`] is faster.
-pub(crate) const NARROW: usize = 4;
-
-/// What [`WeightGradient`] computes, with the same bits, for all weights of a layer of few outputs, over which most lanes would be
-/// idle. Here lanes run over the inputs, which are transposed for it:
+/// What [`WeightGradient`] computes, with the same bits, for all weights of a [narrow](crate::model::LayerSpec::is_narrow) layer, over
+/// whose outputs most lanes would be idle. Here lanes run over the inputs, which are transposed for it:
 ///
 /// ```text
 /// sums[output][input] = Σ_b d[output][b] · inputs[b][input]

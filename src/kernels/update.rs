@@ -373,17 +373,18 @@ fn all_zero<S: Simd>(simd: S, products: [S::Vector; ACCUMULATORS]) -> bool {
     simd.sum_lanes(sum) == 0.0
 }
 
-/// The Euclidean norm of all gradients: m · √Σ(g / m)² with m the largest |g|, so that no square overflows; nor does the norm, in
-/// `f64`.
+/// The Euclidean norm of all gradients: m · √Σ(g / m)² with m the largest |g|, so that no square overflows. The norm
+/// itself may be too large for an `f32`.
 pub(crate) struct Norm<'a> {
     pub(crate) gradients: &'a [[f32; LANES]],
 }
 
 impl Kernel for Norm<'_> {
-    type Output = f64;
+    /// m, and the sum.
+    type Output = (f32, f32);
 
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) -> f64 {
+    fn run<S: Simd>(self, simd: S) -> (f32, f32) {
         let (groups, _) = self.gradients.as_chunks::<ACCUMULATORS>();
         let zeros = [simd.splat(0.0); ACCUMULATORS];
         let mut max = zeros;
@@ -395,7 +396,7 @@ impl Kernel for Norm<'_> {
         let max = tree_reduce(max, |a, b| simd.max(a, b));
         let max = simd.max_lane(max);
         if max == 0.0 {
-            return 0.0;
+            return (0.0, 0.0);
         }
         let divisor = simd.splat(max);
         let mut sums = zeros;
@@ -405,7 +406,9 @@ impl Kernel for Norm<'_> {
                 sums[i] = simd.mul_add(share, share, sums[i]);
             }
         }
-        let sum = simd.sum_lanes(tree_reduce(sums, |a, b| simd.add(a, b)));
-        f64::from(max) * libm::sqrt(f64::from(sum))
+        (
+            max,
+            simd.sum_lanes(tree_reduce(sums, |a, b| simd.add(a, b))),
+        )
     }
 }

@@ -27,6 +27,11 @@ pub trait Layer: Copy {
         Some(layer) => layer.activation.is_none(),
         None => true,
     };
+    /// Whether it may be [narrow](LayerSpec::is_narrow).
+    const MAY_BE_NARROW: bool = match Self::FIXED {
+        Some(layer) => layer.is_narrow(),
+        None => true,
+    };
 }
 
 impl Layer for LayerSpec {

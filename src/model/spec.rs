@@ -183,6 +183,11 @@ impl LayerSpec {
         }
     }
 
+    /// Whether it has so few outputs that vectors of them would be all but empty.
+    pub(crate) const fn is_narrow(self) -> bool {
+        self.outputs <= 4
+    }
+
     /// Vectors of a row of outputs: of the weights of one input, and of the bias.
     pub(crate) const fn row_vectors(self) -> usize {
         self.outputs.div_ceil(LANES)

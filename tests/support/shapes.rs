@@ -17,24 +17,17 @@ use fused_mlp::{
 macro_rules! for_every_shape {
     ($test:ident) => {
         $test! { one_neuron: Mlp<Tokens<2, 1, 1>, Tanh<1>, Softmax<2>> }
-        $test! { seven_neurons: Mlp<Tokens<5, 2, 3>, Tanh<7>, Softmax<5>> }
         $test! { the_name_model: NameModel }
-        $test! { a_context_of_four: Mlp<Tokens<16, 4, 1>, Tanh<16>, Softmax<16>> }
-        $test! { a_context_of_five: Mlp<Tokens<3, 5, 2>, Tanh<100>, Softmax<17>> }
         $test! { a_context_of_six: Mlp<Tokens<27, 6, 16>, Relu<16>, Softmax<33>> }
-        $test! { a_context_of_seven: Mlp<Tokens<10, 7, 5>, Tanh<1>, Softmax<3>> }
         $test! { a_context_of_eight: Mlp<Tokens<27, 8, 10>, Tanh<200>, Softmax<27>> }
-        $test! { every_byte_a_token: Mlp<Tokens<256, 3, 4>, Tanh<7>, Softmax<256>> }
         $test! { words: Mlp<Tokens<300, 3, 4, u16>, Tanh<17>, Softmax<290, u16>> }
         $test! { tokens_to_numbers: Mlp<Tokens<27, 3, 2>, Tanh<100>, Regression<2>> }
-        $test! { one_number_to_one: Mlp<Dense<1>, Tanh<1>, Regression<1>> }
         $test! { numbers_to_one: Mlp<Dense<8>, Relu<64>, Regression<1>> }
         $test! { numbers_to_numbers: Mlp<Dense<17>, Tanh<7>, Regression<19>> }
         $test! { numbers_to_classes: Mlp<Dense<4>, Relu<200>, Softmax<10>> }
         $test! { numbers_to_yes_or_no: Mlp<Dense<6>, Tanh<33>, Binary> }
         $test! { more_neurons_than_a_block: Mlp<Dense<3>, Tanh<258>, Regression<2>> }
         $test! { more_outputs_than_a_block: Mlp<Dense<2>, Tanh<5>, Regression<257, Huber>> }
-        $test! { tokens_to_numbers_by_huber: Mlp<Tokens<9, 2, 3>, Relu<16>, Regression<3, Huber>> }
         $test! { two_layers: Mlp<Dense<4>, (Tanh<64>, Tanh<64>), Softmax<2>> }
         $test! { three_mixed_layers: Mlp<Tokens<9, 3, 2>, (Silu<33>, Tanh<17>, LeakyRelu<16>), Softmax<9>> }
         $test! { four_layers: Mlp<Dense<8>, (Gelu<17>, Relu<1>, Softplus<40>, Sigmoid<7>), Regression<1, Huber>> }
@@ -47,11 +40,18 @@ macro_rules! for_every_shape {
 }
 pub(crate) use for_every_shape;
 
-/// Shapes that are run in the form for all shapes alone, with debug assertions: each kernel that a release
-/// build has for its own costs seconds to compile.
-#[cfg(debug_assertions)]
+/// Shapes that are run in the form for all shapes alone, with debug assertions: each kernel that a release build has for its own costs
+/// seconds to compile. With `--cfg every_shape` a release build has them too.
+#[cfg(any(debug_assertions, every_shape))]
 macro_rules! for_more_shapes {
     ($test:ident) => {
+        $test! { seven_neurons: Mlp<Tokens<5, 2, 3>, Tanh<7>, Softmax<5>> }
+        $test! { a_context_of_four: Mlp<Tokens<16, 4, 1>, Tanh<16>, Softmax<16>> }
+        $test! { a_context_of_five: Mlp<Tokens<3, 5, 2>, Tanh<100>, Softmax<17>> }
+        $test! { a_context_of_seven: Mlp<Tokens<10, 7, 5>, Tanh<1>, Softmax<3>> }
+        $test! { every_byte_a_token: Mlp<Tokens<256, 3, 4>, Tanh<7>, Softmax<256>> }
+        $test! { one_number_to_one: Mlp<Dense<1>, Tanh<1>, Regression<1>> }
+        $test! { tokens_to_numbers_by_huber: Mlp<Tokens<9, 2, 3>, Relu<16>, Regression<3, Huber>> }
         $test! { a_layer_of_leaky_relu: Mlp<Dense<5>, LeakyRelu<33>, Regression<2>> }
         $test! { a_layer_of_clipped_relu: Mlp<Tokens<9, 3, 2>, ClippedRelu<17>, Softmax<4>> }
         $test! { a_layer_of_sigmoid: Mlp<Dense<17>, Sigmoid<20>, Softmax<3>> }
@@ -73,7 +73,7 @@ macro_rules! for_more_shapes {
         }
     };
 }
-#[cfg(not(debug_assertions))]
+#[cfg(not(any(debug_assertions, every_shape)))]
 macro_rules! for_more_shapes {
     ($test:ident) => {};
 }
