@@ -111,7 +111,7 @@
 //! 2. `training/`: what a program calls, one step at a time or a whole run;
 //! 3. `model/`: the type of a model, its exact-shape parameters, and its shape as plain data;
 //! 4. `engine/`: a model as the kernels have it, padded, with working storage and a backend;
-//! 5. `kernels/`: `batch_step`, by `embedding`, `dense`, `heads` and `transpose`, and `update` for the optimizers; `example` is
+//! 5. `kernels/`: `block_step`, by `embedding`, `dense`, `heads` and `transpose`, and `update` for the optimizers; `example` is
 //!    the same for one example;
 //! 6. `simd/`, in whose operations all kernels are written.
 //!
