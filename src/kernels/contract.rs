@@ -15,7 +15,7 @@
 //! |---------|------------------|--------|-------------|--------|---------------------------|
 //! | outputs | `Forward`        | output | input       | W      | inputs                    |
 //! | d_W     | `WeightGradient` | input  | example     | inputs | d_outputs, lanes over outputs |
-//! | d_Wᵀ    | `NarrowWeightGradient` | output | example | d_outputs | inputs, lanes over inputs |
+//! | d_W     | `NarrowWeightGradient` | output | example | d_outputs | inputs, lanes over inputs |
 //! | d_in    | `InputGradient`  | input  | output      | W      | d_outputs                 |
 //!
 //! The rows b[k] are pairs of vectors: one feature of the 32 examples of a chunk, or 32 features of one example. Wider rows
