@@ -151,46 +151,28 @@ pub(crate) fn checked_batch<'a, M: Model>(
     inputs: &'a [ExampleOf<M>],
     targets: &'a [TargetOf<M>],
 ) -> Result<Batch<'a>, Error> {
-    let batch = batch(inputs, targets)?;
-    batch.check(M::SPEC)?;
-    Ok(batch)
+    even_batch::<M>(inputs, TargetOf::<M>::flatten(targets), targets.len())
 }
 
-/// The batch in the kernels' form, if it has as many targets as inputs, and at least one.
-fn batch<'a, E: Example, T: Target>(inputs: &'a [E], targets: &'a [T]) -> Result<Batch<'a>, Error> {
-    let len = batch_len(inputs.len(), targets.len())?;
-    Ok(Batch {
-        len,
-        inputs: E::flatten(inputs),
-        targets: T::flatten(targets),
-        weights: Weights::even(len),
-    })
-}
-
-/// The inputs with a loss of the caller's own, in the kernels' form, if there are as many as targets and the model can take them.
-pub(crate) fn own_batch<'a, M: Model>(
+/// The batch of these inputs and so many targets, all of one weight, if the model can take it.
+pub(crate) fn even_batch<'a, M: Model>(
     inputs: &'a [ExampleOf<M>],
-    targets: usize,
-    loss: &'a dyn OwnLoss,
+    targets: Targets<'a>,
+    count: usize,
 ) -> Result<Batch<'a>, Error> {
-    let len = batch_len(inputs.len(), targets)?;
+    let len = inputs.len();
+    check_lengths(len, "targets", count)?;
+    if len == 0 {
+        return Err(Error::EmptyBatch);
+    }
     let batch = Batch {
         len,
         inputs: ExampleOf::<M>::flatten(inputs),
-        targets: Targets::Own { loss, first: 0 },
+        targets,
         weights: Weights::even(len),
     };
     batch.check(M::SPEC)?;
     Ok(batch)
-}
-
-/// The length of a batch of so many inputs and targets, if it has one.
-fn batch_len(inputs: usize, targets: usize) -> Result<usize, Error> {
-    check_lengths(inputs, "targets", targets)?;
-    match inputs {
-        0 => Err(Error::EmptyBatch),
-        len => Ok(len),
-    }
 }
 
 /// Refuses more or fewer of something than there are inputs.

@@ -55,7 +55,7 @@ pub use tensor::{Role, Tensor};
 pub(crate) use activation::{ActivationKind, for_every_activation};
 pub(crate) use batch::{
     Batch, Inputs, OwnLoss, Targets, Weights, check_finite, check_lengths, checked_batch,
-    first_non_finite, own_batch,
+    even_batch, first_non_finite,
 };
 pub(crate) use head::largest;
 pub(crate) use layer::{Layer, Pass};

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use crate::data::Dataset;
 use crate::error::Error;
 use crate::model::{Classifier, ExampleOf, Head, Model, TargetOf};
-use crate::training::Trainer;
+use crate::training::{Trainer, head_batch};
 
 /// Counts of predictions by target class and predicted class.
 ///
@@ -132,7 +132,7 @@ impl<M: Model<Head: Classifier>> Trainer<M> {
         &mut self,
         dataset: &Dataset<ExampleOf<M>, TargetOf<M>>,
     ) -> Result<Confusion, Error> {
-        self.check_dataset(dataset)?;
+        head_batch::<M>(dataset.examples())?;
         let mut confusion = Confusion::new(M::Head::CLASSES);
         let mut logits = vec![M::Head::blank(); BATCH.min(dataset.len())];
         let targets = dataset.targets().chunks(BATCH);

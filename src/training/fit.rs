@@ -5,9 +5,9 @@ use core::ops::ControlFlow;
 
 use rand_xoshiro::rand_core::Rng;
 
-use super::Trainer;
 use super::batches::{Batches, Drawn, Shuffled, Streamed};
 use super::optimizer::Optimizer;
+use super::trainer::{Trainer, head_batch};
 use crate::data::{Dataset, Examples, Minibatch};
 use crate::error::Error;
 use crate::model::{ExampleOf, Model, OutputsOf, TargetOf};
@@ -119,7 +119,7 @@ impl<M: Model> Trainer<M> {
         after_step: impl FnMut(Progress<'_, M>) -> Result<ControlFlow<()>, Error>,
     ) -> Result<Fitted, Error> {
         // Before the first step, and with the place in the data set and not in a batch.
-        self.check_dataset(dataset)?;
+        head_batch::<M>(dataset.examples())?;
         self.fit_by(dataset, fit, rng, Self::step_examples, after_step)
     }
 

@@ -16,3 +16,5 @@ pub use gradients::Gradients;
 pub use optimizer::{AdamW, Momentum, Optimizer, Sgd};
 pub use state::TrainingState;
 pub use trainer::Trainer;
+
+pub(crate) use trainer::head_batch;

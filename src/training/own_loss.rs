@@ -10,7 +10,7 @@ use crate::data::{Dataset, Examples, Minibatch};
 use crate::engine::Path;
 use crate::error::Error;
 use crate::model::{
-    Batch, ExampleOf, Head, Model, OutputsOf, OwnLoss, Targets, first_non_finite, own_batch,
+    Batch, ExampleOf, Head, Model, OutputsOf, OwnLoss, Targets, even_batch, first_non_finite,
 };
 
 impl<M: Model> Trainer<M> {
@@ -174,7 +174,7 @@ where
         &'b self,
         inputs: &'b [ExampleOf<M>],
     ) -> Result<Batch<'b>, Error> {
-        own_batch::<M>(inputs, self.targets.len(), self)
+        even_batch::<M>(inputs, self.as_targets(), self.targets.len())
     }
 
     /// The targets of the whole batch, in the kernels' form.

@@ -157,8 +157,7 @@ impl<M: Model> Trainer<M> {
         optimizer: Optimizer,
         examples: &Examples<ExampleOf<M>, TargetOf<M>>,
     ) -> Result<f32, Error> {
-        let batch = examples.batch(TargetOf::<M>::flatten(examples.targets()), M::SPEC)?;
-        self.step_checked(optimizer, batch, Path::Batch)
+        self.step_checked(optimizer, head_batch::<M>(examples)?, Path::Batch)
     }
 
     /// One step on one example, on a path of its own: lanes run over neurons and outputs, and nothing is padded to a batch.
@@ -208,17 +207,8 @@ impl<M: Model> Trainer<M> {
     /// [`Error::TokenOutOfRange`] or [`Error::ClassOutOfRange`] if the data set is one of a larger vocabulary,
     /// [`Error::NonFiniteData`] for a target that is not finite, [`Error::ZeroWeight`] if all weights are 0.
     pub fn evaluate(&mut self, dataset: &Dataset<ExampleOf<M>, TargetOf<M>>) -> Result<f32, Error> {
-        let batch = self.check_dataset(dataset)?;
+        let batch = head_batch::<M>(dataset.examples())?;
         Ok(self.evaluate_checked(batch))
-    }
-
-    /// A data set as one batch, if the model can take all of it.
-    pub(crate) fn check_dataset<'a>(
-        &self,
-        dataset: &'a Dataset<ExampleOf<M>, TargetOf<M>>,
-    ) -> Result<Batch<'a>, Error> {
-        let targets = TargetOf::<M>::flatten(dataset.targets());
-        dataset.examples().batch(targets, M::SPEC)
     }
 
     pub(super) fn evaluate_checked(&mut self, batch: Batch<'_>) -> f32 {
@@ -295,4 +285,11 @@ impl<M: Model> Trainer<M> {
     pub fn backend(&self) -> Backend {
         self.engine.backend()
     }
+}
+
+/// Examples with targets of the head as one batch, if the model can take all of them.
+pub(crate) fn head_batch<M: Model>(
+    examples: &Examples<ExampleOf<M>, TargetOf<M>>,
+) -> Result<Batch<'_>, Error> {
+    examples.batch(TargetOf::<M>::flatten(examples.targets()), M::SPEC)
 }
