@@ -12,7 +12,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion};
-use fused_mlp::{Backend, Corpus, Dataset, NameModel, SeedableRng, Vocabulary, Xoshiro256PlusPlus};
+use fused_mlp::{
+    Backend, Corpus, Dataset, NameModel, SeedableRng, Sgd, Vocabulary, Xoshiro256PlusPlus,
+};
 
 use support::effort::Effort;
 use support::rounds::interleave;
@@ -117,7 +119,8 @@ fn run_here(
     model: NameModel,
     backend: Backend,
 ) -> (Duration, f32) {
-    let mut training = Training::new(model, LEARNING_RATE, backend, BATCH).drawing_by(rng);
+    let mut training =
+        Training::new(model, Sgd::new(LEARNING_RATE), backend, BATCH).drawing_by(rng);
     let taken = training.run(train, STEPS);
     (taken, training.evaluate(train))
 }

@@ -10,7 +10,7 @@ mod support;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, SamplingMode};
-use fused_mlp::{Backend, NameModel, SeedableRng, Xoshiro256PlusPlus};
+use fused_mlp::{Backend, NameModel, SeedableRng, Sgd, Xoshiro256PlusPlus};
 
 use entries::Entries;
 use support::effort::Effort;
@@ -72,7 +72,7 @@ fn startup(criterion: &mut Criterion) {
             let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
             let model = NameModel::standard_normal(&mut rng);
             let backend = Backend::detect();
-            let mut training = Training::new(model, LEARNING_RATE, backend, BATCH);
+            let mut training = Training::new(model, Sgd::new(LEARNING_RATE), backend, BATCH);
             training.run(&task().train, 1);
             training
         });

@@ -326,52 +326,57 @@ impl<S: Simd> Pass for ProductOf<'_, S> {
     }
 }
 
-/// Numbers of chains that [`fma_peak`] can be asked for. Which is the fastest depends on the processor: as few leave its pipes waiting
-/// as are too many for its registers.
-pub const FMA_CHAINS: [usize; 8] = [4, 5, 6, 7, 8, 12, 16, 24];
-
-/// Does nothing but multiply-adds in registers, `times` of them or a few more on each of so many independent vectors of sixteen lanes,
-/// and returns their number: with the best of [`FMA_CHAINS`] it is what this instruction set can do at most.
+/// Does nothing but multiply-adds in registers, so many or a few more, on this number of independent vectors of sixteen lanes, and
+/// returns how many it did: with the best of [`FMA_CHAINS`] it is what this instruction set can do at most.
 ///
 /// # Panics
 ///
 /// For another number of chains.
 #[must_use]
 #[inline]
-pub fn fma_peak(backend: Backend, chains: usize, times: usize) -> usize {
-    backend.run(Peak { chains, times })
+pub fn fma_peak(backend: Backend, chains: usize, multiply_adds: usize) -> usize {
+    backend.run(Peak {
+        chains,
+        multiply_adds,
+    })
 }
 
 struct Peak {
     chains: usize,
-    times: usize,
+    multiply_adds: usize,
 }
 
-impl Kernel for Peak {
-    type Output = usize;
+/// Declares the numbers of chains, each with a loop of its own.
+macro_rules! chains {
+    ($($chains:literal)*) => {
+        /// Numbers of chains that [`fma_peak`] can be asked for. Which is the fastest depends on the processor: as few leave its pipes
+        /// waiting as are too many for its registers.
+        pub const FMA_CHAINS: &[usize] = &[$($chains),*];
 
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) -> usize {
-        macro_rules! chains {
-            ($($chains:literal)*) => {
+        impl Kernel for Peak {
+            type Output = usize;
+
+            #[inline(always)]
+            fn run<S: Simd>(self, simd: S) -> usize {
                 match self.chains {
-                    $($chains => multiply_add::<S, $chains>(simd, self.times),)*
+                    $($chains => multiply_add::<S, $chains>(simd, self.multiply_adds),)*
                     other => panic!("there is no loop of {other} chains"),
                 }
-            };
+            }
         }
-        chains! { 4 5 6 7 8 12 16 24 }
-    }
+    };
 }
+chains! { 4 5 6 7 8 12 16 24 }
 
 #[inline(always)]
-fn multiply_add<S: Simd, const CHAINS: usize>(simd: S, times: usize) -> usize {
+fn multiply_add<S: Simd, const CHAINS: usize>(simd: S, multiply_adds: usize) -> usize {
     /// Of each turn of the loop, so that its own instructions do not count.
     const UNROLLED: usize = 8;
     let factor = simd.splat(black_box(0.999));
     let term = simd.splat(black_box(0.001));
     let mut sums = [simd.splat(0.5); CHAINS];
-    let turns = times.div_ceil(UNROLLED);
+    let of_turn = UNROLLED * CHAINS * LANES;
+    let turns = multiply_adds.div_ceil(of_turn);
     for _ in 0..turns {
         for _ in 0..UNROLLED {
             for chain in 0..CHAINS {
@@ -384,5 +389,5 @@ fn multiply_add<S: Simd, const CHAINS: usize>(simd: S, times: usize) -> usize {
         total = simd.add(total, sums[chain]);
     }
     black_box(simd.sum_lanes(total));
-    turns * UNROLLED * CHAINS * LANES
+    turns * of_turn
 }

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use fused_mlp::{Backend, Minibatch, NameModel, SeedableRng, Xoshiro256PlusPlus};
+use fused_mlp::{Backend, Minibatch, NameModel, SeedableRng, Sgd, Xoshiro256PlusPlus};
 
 use super::{About, Entry, Kind};
 use crate::plain::Plain;
@@ -24,14 +24,14 @@ pub(super) fn drawing(task: &'static Task, backend: Backend, steps: usize) -> En
     };
     let train = move |backend| {
         let initial = task.initial.clone();
-        let mut training = Training::new(initial, LEARNING_RATE, backend, BATCH);
+        let mut training = Training::new(initial, Sgd::new(LEARNING_RATE), backend, BATCH);
         let seconds = training.run(&task.train, timed).as_secs_f64();
         (seconds, task.loss(training.model()))
     };
     let startup = time(|| {
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
         let model = NameModel::standard_normal(&mut rng);
-        let mut training = Training::new(model, LEARNING_RATE, backend, BATCH);
+        let mut training = Training::new(model, Sgd::new(LEARNING_RATE), backend, BATCH);
         training.run(&task.train, 1);
         training
     });

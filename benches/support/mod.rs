@@ -85,22 +85,18 @@ fn fastest_chains(backend: Backend) -> usize {
     let mut fastest = FASTEST.lock().expect("no panic while it is held");
     *fastest.entry(backend.name()).or_insert_with(|| {
         let best = |chains| (0..20).map(|_| fma_chains(backend, chains, 1 << 20)).min();
-        let chains = probe::FMA_CHAINS
-            .into_iter()
-            .min_by_key(|&chains| best(chains));
-        chains.expect("there are some")
+        let chains = probe::FMA_CHAINS.iter().copied();
+        chains
+            .min_by_key(|&chains| best(chains))
+            .expect("there are some")
     })
 }
 
 fn fma_chains(backend: Backend, chains: usize, multiply_adds: usize) -> Duration {
-    let times = multiply_adds.div_ceil(chains * LANES);
     let mut done = 0;
-    let taken = time(|| done = probe::fma_peak(backend, chains, times));
+    let taken = time(|| done = probe::fma_peak(backend, chains, multiply_adds));
     taken.mul_f64(fraction(multiply_adds, done))
 }
-
-/// Of the vectors of [`probe::fma_peak`].
-const LANES: usize = 16;
 
 /// A quotient of counts.
 #[expect(

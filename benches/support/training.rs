@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fused_mlp::{
-    Backend, Dataset, ExampleOf, Minibatch, Model, SeedableRng, Sgd, TargetOf, Trainer,
+    Backend, Dataset, ExampleOf, Minibatch, Model, Optimizer, SeedableRng, TargetOf, Trainer,
     Xoshiro256PlusPlus,
 };
 
@@ -19,9 +19,14 @@ pub(crate) struct Training<M: Model> {
 
 impl<M: Model> Training<M> {
     /// Not begun yet.
-    pub(crate) fn new(model: M, learning_rate: f32, backend: Backend, batch: usize) -> Self {
+    pub(crate) fn new(
+        model: M,
+        optimizer: impl Into<Optimizer>,
+        backend: Backend,
+        batch: usize,
+    ) -> Self {
         Self {
-            trainer: Trainer::new(model, Sgd::new(learning_rate))
+            trainer: Trainer::new(model, optimizer)
                 .expect("models start finite")
                 .with_backend(backend),
             rng: Xoshiro256PlusPlus::seed_from_u64(1),

@@ -5,15 +5,16 @@ use std::time::Duration;
 use fused_mlp::model::{Head, HiddenLayers};
 use fused_mlp::random::StandardNormal;
 use fused_mlp::{
-    AdamW, Backend, Binary, Dataset, Dense, Minibatch, Mlp, Regression, Relu, SeedableRng, Softmax,
-    Tanh, Trainer, Xoshiro256PlusPlus,
+    AdamW, Backend, Binary, Dataset, Dense, Mlp, Regression, Relu, SeedableRng, Softmax, Tanh,
+    Xoshiro256PlusPlus,
 };
 
 use super::{Repeat, Section};
 use crate::support::effort::Effort;
 use crate::support::rounds::interleave;
 use crate::support::table::{Table, grouped, number};
-use crate::support::{fma_peak, fraction, native, time};
+use crate::support::training::Training;
+use crate::support::{fma_peak, fraction, native};
 
 /// Multiply-adds at a time, about: a few milliseconds, so that all turns of a round meet the same clock.
 const SLICE: usize = 20_000_000;
@@ -89,18 +90,8 @@ fn start<const FEATURES: usize, L: HiddenLayers, O: Drawn>(
     let targets = inputs.map(|input| O::target(input[0]));
     let data = Dataset::new(inputs.to_vec(), targets.to_vec()).expect("all numbers are finite");
     let model = Mlp::<Dense<FEATURES>, L, O>::fan_in_scaled(&mut rng);
-    let trainer = Trainer::new(model, AdamW::new(LEARNING_RATE)).expect("models start finite");
-    let mut trainer = trainer.with_backend(backend);
-    let mut minibatch = Minibatch::new(batch);
-    Box::new(move |steps| {
-        time(|| {
-            for _ in 0..steps {
-                data.draw(&mut rng, &mut minibatch);
-                let loss = trainer.step_batch(&minibatch);
-                loss.expect("the rate is small enough");
-            }
-        })
-    })
+    let mut training = Training::new(model, AdamW::new(LEARNING_RATE), backend, batch);
+    Box::new(move |steps| training.run(&data, steps))
 }
 
 impl Shape {

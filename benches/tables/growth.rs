@@ -1,7 +1,7 @@
 //! What a multiply-add costs as the model and the batch grow.
 
 use fused_mlp::model::HiddenLayers;
-use fused_mlp::{Backend, Mlp, SeedableRng, Softmax, Tanh, Tokens, Xoshiro256PlusPlus};
+use fused_mlp::{Backend, Mlp, SeedableRng, Sgd, Softmax, Tanh, Tokens, Xoshiro256PlusPlus};
 
 use super::{Repeat, Section};
 use crate::support::effort::Effort;
@@ -69,7 +69,8 @@ fn start<L: HiddenLayers, const EMBED: usize>(backend: Backend, batch: usize) ->
         let training = training.get_or_insert_with(|| {
             let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
             let model = Model::<L, EMBED>::fan_in_scaled(&mut rng);
-            let on = |backend| Training::new(model.clone(), LEARNING_RATE, backend, batch);
+            let on =
+                |backend| Training::new(model.clone(), Sgd::new(LEARNING_RATE), backend, batch);
             let losses = [backend, Backend::PORTABLE].map(|b| on(b).first_loss(&task().train));
             let distance = (losses[0] - losses[1]).abs();
             assert!(distance <= AGREEMENT, "{backend}: {losses:?}");

@@ -1,7 +1,7 @@
 //! The parts of a training step, the whole loop, and the physical limit.
 
 use fused_mlp::probe::{Part, Probe};
-use fused_mlp::{Backend, NameModel};
+use fused_mlp::{Backend, NameModel, Sgd};
 
 use super::{Repeat, Section};
 use crate::support::effort::Effort;
@@ -40,7 +40,12 @@ pub(crate) fn works(backend: Backend) -> Vec<Work> {
     let losses = [backend, Backend::detect()].map(|backend| task.loss_after(COMPARED, backend));
     let distance = (losses[0] - losses[1]).abs();
     assert!(distance <= AGREEMENT, "{backend}: {losses:?}");
-    let mut training = Training::new(task.initial.clone(), LEARNING_RATE, backend, BATCH);
+    let mut training = Training::new(
+        task.initial.clone(),
+        Sgd::new(LEARNING_RATE),
+        backend,
+        BATCH,
+    );
     let limit = Work {
         name: "fma-peak".into(),
         multiply_adds: STEP_MULTIPLY_ADDS,
