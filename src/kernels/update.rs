@@ -355,7 +355,7 @@ impl<S: Simd> VectorRule<S, 2> for AdamWRule<S::Vector> {
 }
 
 /// Flushes subnormal numbers to zero. A moment whose gradients have ended decays, and rounding would keep it at the smallest
-/// numbers for ever, where processors compute by microcode: a step of [`AdamW`] then takes 1.7 times as long.
+/// numbers for ever, where processors compute by microcode: a step of [`AdamW`] then takes several times as long.
 ///
 /// The step itself is taken with the moment as it is: a second moment of zero would make it a long one.
 #[inline(always)]
