@@ -86,14 +86,13 @@ impl Scalars for ByRow<'_> {
         col: usize,
         tile: &mut [[S::Vector; COLS]; ROWS],
     ) {
-        let mut rows: [&[f32]; ROWS] = [&[]; ROWS];
-        for r in 0..ROWS {
-            rows[r] = &self.scalars[(row + r) * self.stride..][..b.len()];
-        }
-        for (k, b) in b.iter().enumerate() {
+        // A window holds the scalars of one k, at constant distances: the loop moves one pointer, and not one for each row.
+        let last_row = (ROWS - 1) * self.stride;
+        let scalars = &self.scalars[row * self.stride..][..last_row + b.len()];
+        for (window, b) in scalars.windows(last_row + 1).zip(b) {
             let mut a = [0.0; ROWS];
             for r in 0..ROWS {
-                a[r] = rows[r][k];
+                a[r] = window[r * self.stride];
             }
             multiply_add(simd, &a, b, col, tile);
         }
