@@ -20,7 +20,9 @@ use crate::kernels::heads::loss;
 use crate::kernels::math::tanh;
 use crate::kernels::shape::{Fixed, Shape};
 use crate::kernels::transpose::{add_sums, transpose};
-use crate::model::{Batch, Inputs, Layer, Model, ModelSpec, Pass, Symbols, Targets, Weights};
+use crate::model::{
+    Batch, Inputs, Layer, LayerSpec, Model, ModelSpec, Pass, Symbols, Targets, Weights,
+};
 use crate::simd::{Backend, Kernel, LANES, Pair, Simd};
 
 /// One part of a training step on a chunk of 32 examples.
@@ -117,8 +119,17 @@ impl<M: Model> Default for Probe<M> {
 
 impl<M: Model> Probe<M> {
     /// With small numbers everywhere.
+    ///
+    /// # Panics
+    ///
+    /// For a model of up to four outputs, whose last layer is laid out in another way.
     #[must_use]
     pub fn new() -> Self {
+        let is_narrow = M::SPEC.layers().any(LayerSpec::is_narrow);
+        assert!(
+            !is_narrow,
+            "the parts are those of a model with more outputs"
+        );
         let mut probe = Self {
             parameters: Buffer::zeroed(M::SPEC.parameter_vectors()),
             gradients: Buffer::zeroed(M::SPEC.parameter_vectors()),

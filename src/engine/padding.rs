@@ -4,46 +4,60 @@ use core::ops::Range;
 
 use crate::error::Error;
 use crate::kernels::buffer::Buffer;
-use crate::model::{Model, ModelSpec, Role, Tensor};
+use crate::model::{LayerSpec, Model, ModelSpec, Role, Tensor};
 use crate::simd::LANES;
 
 /// A tensor in the padded storage.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Padded {
     pub(super) tensor: Tensor,
-    /// Its first element.
-    start: usize,
-    /// Elements from row to row.
-    stride: usize,
+    /// Where it begins, and all of it ends, with the padding.
+    elements: Range<usize>,
+    /// Elements from row to row, and from column to column: one of the two is 1.
+    strides: [usize; 2],
 }
 
 impl Padded {
-    /// The elements of a row.
-    pub(super) fn row(self, row: usize) -> Range<usize> {
-        let start = self.start + row * self.stride;
-        start..start + self.tensor.columns
+    /// The places of a row's elements.
+    pub(super) fn row(&self, row: usize) -> impl Iterator<Item = usize> + use<> {
+        let [of_rows, of_columns] = self.strides;
+        let first = self.elements.start + row * of_rows;
+        (0..self.tensor.columns).map(move |column| first + column * of_columns)
     }
 
-    /// All its elements, and the padding between its rows.
-    pub(super) fn elements(self) -> Range<usize> {
-        self.start..self.start + self.tensor.rows * self.stride
+    /// All its elements, and the padding between them.
+    pub(super) fn elements(&self) -> Range<usize> {
+        self.elements.clone()
     }
 }
 
-/// The tensors of a model in the padded storage: rows of whole vectors, but for the embedding, which is padded at its end.
+/// The tensors of a model in the padded storage: rows of whole vectors, but for the embedding, which is padded at its end, and
+/// the weights of a [narrow](crate::model::LayerSpec::is_narrow) layer, whose columns are.
 pub(super) fn padded_tensors(spec: ModelSpec) -> impl Iterator<Item = Padded> {
     let mut end = 0;
     spec.tensors().map(move |tensor| {
         let start = end;
-        let stride = match tensor.role {
-            Role::Embedding => tensor.columns,
-            Role::Weights | Role::Bias => tensor.columns.next_multiple_of(LANES),
+        let is_narrow = || {
+            spec.layers()
+                .nth(tensor.layer)
+                .is_some_and(LayerSpec::is_narrow)
         };
-        end = (start + tensor.rows * stride).next_multiple_of(LANES);
+        let (strides, len) = match tensor.role {
+            Role::Embedding => ([tensor.columns, 1], tensor.len()),
+            Role::Weights if is_narrow() => {
+                let column = tensor.rows.next_multiple_of(LANES);
+                ([1, column], tensor.columns * column)
+            }
+            Role::Weights | Role::Bias => {
+                let row = tensor.columns.next_multiple_of(LANES);
+                ([row, 1], tensor.rows * row)
+            }
+        };
+        end = (start + len).next_multiple_of(LANES);
         Padded {
             tensor,
-            start,
-            stride,
+            elements: start..start + len,
+            strides,
         }
     })
 }
@@ -100,7 +114,9 @@ pub(super) fn padded<M: Model>(model: &M) -> Buffer {
 pub(super) fn pad<M: Model>(model: &M, buffer: &mut Buffer) {
     for (padded, (tensor, values)) in padded_tensors(M::SPEC).zip(model.tensors()) {
         for (row, values) in values.chunks_exact(tensor.columns).enumerate() {
-            buffer.floats_mut()[padded.row(row)].copy_from_slice(values);
+            for (place, &value) in padded.row(row).zip(values) {
+                buffer.floats_mut()[place] = value;
+            }
         }
     }
 }
@@ -110,7 +126,9 @@ pub(super) fn unpadded<M: Model>(buffer: &Buffer) -> M {
     let mut model = M::zeroed();
     for (padded, (tensor, values)) in padded_tensors(M::SPEC).zip(model.tensors_mut()) {
         for (row, values) in values.chunks_exact_mut(tensor.columns).enumerate() {
-            values.copy_from_slice(&buffer.floats()[padded.row(row)]);
+            for (place, value) in padded.row(row).zip(values) {
+                *value = buffer.floats()[place];
+            }
         }
     }
     model

@@ -109,7 +109,7 @@ fn stray(spec: ModelSpec, buffer: &Buffer) -> Option<(usize, f32)> {
     let mut is_padding = vec![true; buffer.floats().len()];
     for padded in padded_tensors(spec) {
         for row in 0..padded.tensor.rows {
-            is_padding[padded.row(row)].fill(false);
+            padded.row(row).for_each(|place| is_padding[place] = false);
         }
     }
     let floats = buffer.floats().iter().copied().enumerate();

@@ -18,9 +18,7 @@ use super::chunk::{
     CHUNK, CHUNKS, PANEL, VECTORS, Workspace, activation_vectors, pairs, pairs_mut, slope_vectors,
 };
 use super::contract::Out;
-use super::dense::{
-    Forward, InputGradient, NarrowWeightGradient, WeightGradient, product, run_product,
-};
+use super::dense::{Forward, InputGradient, NarrowGradients, WeightGradient, product, run_product};
 use super::embedding::{gather, scatter};
 use super::gradient_use::GradientUse;
 use super::heads::loss;
@@ -346,51 +344,47 @@ impl<L: Layer> Kernel for LayerBackward<'_, L> {
             columns,
         } = self;
         let spec = layer.get();
-        let is_narrow = spec.is_narrow();
-        let stride = spec.row_vectors();
         let chunks = examples.div_ceil(CHUNK);
         let vectors_of = |chunk| CHUNK.min(examples - chunk * CHUNK).div_ceil(LANES);
         let (d_weights, d_bias) = gradients.split_at_mut(spec.weight_vectors());
-        d_bias.as_flattened_mut().fill(0.0);
-        // Panel after panel: what is transposed is used at once, while it is in the cache.
-        for panel in 0..stride.div_ceil(VECTORS) {
-            let cols = VECTORS.min(stride - panel * VECTORS);
-            for chunk in 0..chunks {
-                let columns = &mut columns[chunk * CHUNK..][..CHUNK];
-                let d = &d_outputs[chunk][panel * PANEL..];
-                let sums = transpose(simd, d, vectors_of(chunk), columns);
-                add_sums(simd, sums, &mut d_bias[panel * VECTORS..][..cols]);
-            }
-            if is_narrow {
-                continue;
-            }
-            let weight_gradient = WeightGradient {
+        if const { L::MAY_BE_NARROW } && spec.is_narrow() {
+            let gradients = NarrowGradients {
                 layer,
-                inputs: [pairs(inputs[0]), pairs(inputs[1])],
-                d: &columns[..examples],
-                gradient_use,
-                operands: &operands[panel * VECTORS..],
-                weights: Out {
-                    vectors: &mut d_weights[panel * VECTORS..],
-                    stride,
-                    cols,
-                },
-            };
-            product::<S, L, _>(simd, weight_gradient);
-        }
-        // The first condition keeps the kernel out of steps that do not need it.
-        if const { L::MAY_BE_NARROW } && is_narrow {
-            let weight_gradient = NarrowWeightGradient {
-                layer,
-                examples,
+                vectors: [vectors_of(0), if chunks > 1 { vectors_of(1) } else { 0 }],
                 inputs: [pairs(inputs[0]), pairs(inputs[1])],
                 d: d_outputs,
-                columns,
                 gradient_use,
                 operands,
                 weights: d_weights,
+                bias: &mut d_bias[0],
             };
-            product::<S, L, _>(simd, weight_gradient);
+            product::<S, L, _>(simd, gradients);
+        } else if const { L::MAY_BE_WIDE } {
+            let stride = spec.row_vectors();
+            d_bias.as_flattened_mut().fill(0.0);
+            // Panel after panel: what is transposed is used at once, while it is in the cache.
+            for panel in 0..stride.div_ceil(VECTORS) {
+                let cols = VECTORS.min(stride - panel * VECTORS);
+                for chunk in 0..chunks {
+                    let columns = &mut columns[chunk * CHUNK..][..CHUNK];
+                    let d = &d_outputs[chunk][panel * PANEL..];
+                    let sums = transpose(simd, d, vectors_of(chunk), columns);
+                    add_sums(simd, sums, &mut d_bias[panel * VECTORS..][..cols]);
+                }
+                let weight_gradient = WeightGradient {
+                    layer,
+                    inputs: [pairs(inputs[0]), pairs(inputs[1])],
+                    d: &columns[..examples],
+                    gradient_use,
+                    operands: &operands[panel * VECTORS..],
+                    weights: Out {
+                        vectors: &mut d_weights[panel * VECTORS..],
+                        stride,
+                        cols,
+                    },
+                };
+                product::<S, L, _>(simd, weight_gradient);
+            }
         }
         gradient_use.replace(simd, &operands[spec.weight_vectors()..], d_bias);
         if spec.input != LayerInput::Features {

@@ -15,8 +15,9 @@
 //! |---------|------------------|--------|-------------|--------|---------------------------|
 //! | outputs | `Forward`        | output | input       | W      | inputs                    |
 //! | d_W     | `WeightGradient` | input  | example     | inputs | d_outputs, lanes over outputs |
-//! | d_W     | `NarrowWeightGradient` | output | example | d_outputs | inputs, lanes over inputs |
 //! | d_in    | `InputGradient`  | input  | output      | W      | d_outputs                 |
+//!
+//! (The gradient of the weights of a layer of few outputs is none of them: see `NarrowGradients`.)
 //!
 //! The rows b[k] are pairs of vectors: one feature of the 32 examples of a chunk, or 32 features of one example. Wider rows
 //! are computed in panels of one pair, so that a tile reads them without a stride or a bound to check.
@@ -184,7 +185,7 @@ pub(crate) fn contract<S: Simd, R: Count>(
             ($($height:literal)*) => {
                 match height {
                     $($height if const { is_height::<R>($height, S::TILE.0) } => {
-                        if S::TILE.1 == VECTORS && out.cols == VECTORS {
+                        if const { takes_pairs::<S>($height) } && out.cols == VECTORS {
                             tile::<S, $height, VECTORS>(simd, (row, 0), a, b, (place, out.stride), epilogue);
                         } else {
                             for col in 0..out.cols {
@@ -200,6 +201,13 @@ pub(crate) fn contract<S: Simd, R: Count>(
         tile!(1 2 3 4 5 6 7 8 9 10);
         row += height;
     }
+}
+
+/// Whether the registers hold both vectors of each row of a tile of this height. Where a tile of the most rows has but one, they do
+/// for a few rows: these would wait for the latency of their sums otherwise.
+const fn takes_pairs<S: Simd>(height: usize) -> bool {
+    let (most, vectors) = S::TILE;
+    vectors == VECTORS || 3 * height * VECTORS <= 2 * most * vectors
 }
 
 /// How many of the rows that are left the next tile takes.

@@ -8,12 +8,11 @@
 //! itself.
 
 use super::activation::{activate, differentiate};
-use super::chunk::{CHUNK, CHUNKS, PANEL, VECTORS};
+use super::chunk::{CHUNKS, VECTORS};
 use super::contract::{ByColumn, ByExample, ByRow, Epilogue, Out, contract};
 use super::gradient_use::GradientUse;
 use super::shape::{FanIn, FanOut, Shape};
-use super::transpose::transpose;
-use crate::model::{ActivationKind, Layer, LayerInput};
+use crate::model::{ActivationKind, Layer, LayerInput, NARROW_OUTPUTS};
 use crate::simd::{Kernel, LANES, Pair, Simd};
 
 /// Runs a product inlined; but as a function of its own in the form for all shapes of a debug build, whose checks would
@@ -57,31 +56,29 @@ impl<L: Layer> Kernel for Forward<'_, L> {
     fn run<S: Simd>(self, simd: S) {
         let layer = self.layer.get();
         let stride = layer.row_vectors() * LANES;
-        let (weights, bias) = self
-            .parameters
-            .as_flattened()
-            .split_at(layer.inputs * stride);
+        let parameters = self.parameters.as_flattened();
+        let (weights, bias) = parameters.split_at(layer.weight_rows() * stride);
         let stores_slope = layer.stores_slope();
         let (sums, activation) = if stores_slope {
             (&mut *self.slopes, None)
         } else {
             (&mut *self.outputs, layer.activation)
         };
-        contract(
-            simd,
-            FanOut(self.layer),
-            ByColumn {
-                scalars: weights,
-                stride,
-            },
-            &self.inputs[..layer.inputs],
-            Out {
-                vectors: sums,
-                stride: VECTORS,
-                cols: self.vectors,
-            },
-            Activated { bias, activation },
-        );
+        let (rows, inputs) = (FanOut(self.layer), &self.inputs[..layer.inputs]);
+        let out = Out {
+            vectors: sums,
+            stride: VECTORS,
+            cols: self.vectors,
+        };
+        let activated = Activated { bias, activation };
+        let scalars = weights;
+        if const { L::MAY_BE_NARROW } && layer.is_narrow() {
+            let weights = ByRow { scalars, stride };
+            contract(simd, rows, weights, inputs, out, activated);
+        } else if const { L::MAY_BE_WIDE } {
+            let weights = ByColumn { scalars, stride };
+            contract(simd, rows, weights, inputs, out, activated);
+        }
         if let Some(activation) = layer.activation
             && stores_slope
         {
@@ -114,27 +111,28 @@ impl<L: Layer> Kernel for InputGradient<'_, L> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let layer = self.layer.get();
-        contract(
-            simd,
-            FanIn(self.layer),
-            ByRow {
-                scalars: self.parameters.as_flattened(),
-                stride: layer.row_vectors() * LANES,
+        let (rows, d_outputs) = (FanIn(self.layer), &self.d_outputs[..layer.outputs]);
+        let out = Out {
+            vectors: self.inputs,
+            stride: VECTORS,
+            cols: self.vectors,
+        };
+        let differentiated = Differentiated {
+            activation: match layer.input {
+                LayerInput::Hidden(activation) => Some(activation),
+                LayerInput::Embeddings | LayerInput::Features => None,
             },
-            &self.d_outputs[..layer.outputs],
-            Out {
-                vectors: self.inputs,
-                stride: VECTORS,
-                cols: self.vectors,
-            },
-            Differentiated {
-                activation: match layer.input {
-                    LayerInput::Hidden(activation) => Some(activation),
-                    LayerInput::Embeddings | LayerInput::Features => None,
-                },
-                slopes: self.slopes,
-            },
-        );
+            slopes: self.slopes,
+        };
+        let scalars = &self.parameters.as_flattened()[..layer.weight_vectors() * LANES];
+        let stride = layer.row_vectors() * LANES;
+        if const { L::MAY_BE_NARROW } && layer.is_narrow() {
+            let weights = ByColumn { scalars, stride };
+            contract(simd, rows, weights, d_outputs, out, differentiated);
+        } else if const { L::MAY_BE_WIDE } {
+            let weights = ByRow { scalars, stride };
+            contract(simd, rows, weights, d_outputs, out, differentiated);
+        }
     }
 }
 
@@ -156,94 +154,81 @@ impl<L: Layer> Kernel for WeightGradient<'_, L> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let epilogue = Used {
+        let rows = FanIn(self.layer);
+        let inputs = ByExample {
+            chunks: self.inputs,
+        };
+        let used = Used {
             gradient_use: self.gradient_use,
             operands: self.operands,
         };
-        contract(
-            simd,
-            FanIn(self.layer),
-            ByExample {
-                chunks: self.inputs,
-            },
-            self.d,
-            self.weights,
-            epilogue,
-        );
+        contract(simd, rows, inputs, self.d, self.weights, used);
     }
 }
 
-/// What [`WeightGradient`] computes, with the same bits, for all weights of a [narrow](crate::model::LayerSpec::is_narrow) layer, over
-/// whose outputs most lanes would be idle. Here lanes run over the inputs, which are transposed for it:
+/// The gradients of the weights and the bias of a [narrow](crate::model::LayerSpec::is_narrow) layer, over whose outputs most lanes
+/// would be idle. Here lanes run over examples, and are added up in the end:
 ///
 /// ```text
-/// sums[output][input] = Σ_b d[output][b] · inputs[b][input]
+/// weights[output][input] = Σ_b d[output][b] · inputs[input][b]     bias[output] = Σ_b d[output][b]
 /// ```
-pub(crate) struct NarrowWeightGradient<'a, L> {
+pub(crate) struct NarrowGradients<'a, L> {
     pub(crate) layer: L,
-    /// Of the block.
-    pub(crate) examples: usize,
+    /// Vectors of each chunk that have examples.
+    pub(crate) vectors: [usize; CHUNKS],
     /// Of each chunk, as the gradient `d[output]` of the layer's sums.
     pub(crate) inputs: [&'a [Pair]; CHUNKS],
     pub(crate) d: [&'a [Pair]; CHUNKS],
-    /// Scratch for a panel of the inputs, transposed.
-    pub(crate) columns: &'a mut [Pair],
     pub(crate) gradient_use: GradientUse,
+    /// Of the weights.
     pub(crate) operands: &'a [[f32; LANES]],
     pub(crate) weights: &'a mut [[f32; LANES]],
+    /// Stored, not used.
+    pub(crate) bias: &'a mut [f32; LANES],
 }
 
-impl<L: Layer> Kernel for NarrowWeightGradient<'_, L> {
+impl<L: Layer> Kernel for NarrowGradients<'_, L> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Self {
-            layer,
-            examples,
-            inputs,
-            d,
-            columns,
-            gradient_use,
-            operands,
-            weights,
-        } = self;
-        let width = layer.get().inputs;
-        for start in (0..width).step_by(PANEL) {
-            let blocks = PANEL.min(width - start).div_ceil(LANES);
-            for chunk in 0..examples.div_ceil(CHUNK) {
-                let vectors = CHUNK.min(examples - chunk * CHUNK).div_ceil(LANES);
-                let columns = &mut columns[chunk * CHUNK..][..CHUNK];
-                transpose(simd, &inputs[chunk][start..], vectors, columns);
+        let (stride, zero) = (self.layer.get().row_vectors(), simd.splat(0.0));
+        let mut sums = [zero; LANES];
+        for output in 0..NARROW_OUTPUTS {
+            if output >= self.layer.get().outputs {
+                continue;
             }
-            let mut sums = [[[0.0; LANES]; VECTORS]; LANES];
-            let plain = Differentiated {
-                activation: None,
-                slopes: &[],
-            };
-            contract(
-                simd,
-                FanOut(layer),
-                ByExample { chunks: d },
-                &columns[..examples],
-                Out {
-                    vectors: sums.as_flattened_mut(),
-                    stride: VECTORS,
-                    cols: blocks,
-                },
-                plain,
-            );
-            let mut by_input = [[[0.0; LANES]; VECTORS]; LANES];
-            for block in 0..blocks {
-                simd.transpose(&sums, block, &mut by_input, 0);
-                let first = start + block * LANES;
-                for i in 0..LANES.min(width - first) {
-                    let sum = simd.load(&by_input[i][0]);
-                    let result = gradient_use.apply(simd, &operands[first + i], sum);
-                    simd.store(result, &mut weights[first + i]);
+            let mut d = [zero; CHUNKS * VECTORS];
+            for chunk in 0..CHUNKS {
+                for v in 0..self.vectors[chunk] {
+                    d[chunk * VECTORS + v] = simd.load(&self.d[chunk][output][v]);
                 }
             }
+            for d in d {
+                sums[output] = simd.add(sums[output], d);
+            }
+            let first = output * stride;
+            for group in 0..stride {
+                let mut products = [zero; LANES];
+                for chunk in 0..CHUNKS {
+                    if self.vectors[chunk] > 0 {
+                        let rows = &self.inputs[chunk][group * LANES..][..LANES];
+                        for row in 0..LANES {
+                            for v in 0..VECTORS {
+                                let a = simd.load(&rows[row][v]);
+                                let d = d[chunk * VECTORS + v];
+                                products[row] = simd.mul_add(a, d, products[row]);
+                            }
+                        }
+                    }
+                }
+                let gradient = simd.sum_lanes_of_rows(products);
+                let operand = &self.operands[first + group];
+                let result = self.gradient_use.apply(simd, operand, gradient);
+                simd.store(result, &mut self.weights[first + group]);
+            }
         }
+        simd.store(simd.sum_lanes_of_rows(sums), self.bias);
     }
 }
 

@@ -32,6 +32,11 @@ pub trait Layer: Copy {
         Some(layer) => layer.is_narrow(),
         None => true,
     };
+    /// Whether it may be another.
+    const MAY_BE_WIDE: bool = match Self::FIXED {
+        Some(layer) => !layer.is_narrow(),
+        None => true,
+    };
 }
 
 impl Layer for LayerSpec {

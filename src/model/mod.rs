@@ -60,6 +60,6 @@ pub(crate) use batch::{
 pub(crate) use head::largest;
 pub(crate) use layer::{Layer, Pass};
 pub(crate) use spec::{
-    ACCUMULATORS, HeadKind, HeadSpec, InputSpec, LayerInput, LayerSpec, ModelSpec,
+    ACCUMULATORS, HeadKind, HeadSpec, InputSpec, LayerInput, LayerSpec, ModelSpec, NARROW_OUTPUTS,
 };
 pub(crate) use symbol::Symbols;

@@ -9,6 +9,9 @@ use crate::simd::LANES;
 /// test for finite numbers, since a single one would be bound by the latency of its additions.
 pub(crate) const ACCUMULATORS: usize = 8;
 
+/// Most outputs of a [narrow](LayerSpec::is_narrow) layer.
+pub(crate) const NARROW_OUTPUTS: usize = 4;
+
 /// What a model takes in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InputSpec {
@@ -183,24 +186,49 @@ impl LayerSpec {
         }
     }
 
-    /// Whether it has so few outputs that vectors of them would be all but empty.
+    /// Whether it is the last layer and has so few outputs that vectors of them would be all but empty. Its weights are
+    /// stored `[output][input]`, those of others `[input][output]`.
+    #[inline(always)]
     pub(crate) const fn is_narrow(self) -> bool {
-        self.outputs <= 4
+        self.outputs <= NARROW_OUTPUTS && self.activation.is_none()
     }
 
-    /// Vectors of a row of outputs: of the weights of one input, and of the bias.
+    /// Rows of the stored weights: one for each input, or for each output of a narrow layer.
+    #[inline(always)]
+    pub(crate) const fn weight_rows(self) -> usize {
+        if self.is_narrow() {
+            self.outputs
+        } else {
+            self.inputs
+        }
+    }
+
+    /// Vectors of a row of the stored weights.
+    #[inline(always)]
     pub(crate) const fn row_vectors(self) -> usize {
+        if self.is_narrow() {
+            self.inputs.div_ceil(LANES)
+        } else {
+            self.outputs.div_ceil(LANES)
+        }
+    }
+
+    /// Vectors of the weights.
+    #[inline(always)]
+    pub(crate) const fn weight_vectors(self) -> usize {
+        self.weight_rows() * self.row_vectors()
+    }
+
+    /// Vectors of the bias, and of anything else that has a number for each output.
+    #[inline(always)]
+    pub(crate) const fn output_vectors(self) -> usize {
         self.outputs.div_ceil(LANES)
     }
 
-    /// Vectors of the weights, a row for each input.
-    pub(crate) const fn weight_vectors(self) -> usize {
-        self.inputs * self.row_vectors()
-    }
-
     /// Vectors of the parameters: the weights, then the bias.
+    #[inline(always)]
     pub(crate) const fn vectors(self) -> usize {
-        self.weight_vectors() + self.row_vectors()
+        self.weight_vectors() + self.output_vectors()
     }
 }
 

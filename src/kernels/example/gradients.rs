@@ -6,7 +6,7 @@ use core::mem::take;
 use super::embedding::{Input, scatter};
 use super::heads::loss;
 use super::layers::layer_backward;
-use super::{HiddenLayer, OutputLayer};
+use super::{HiddenLayer, OutputLayer, narrow};
 use crate::kernels::activation::differentiate;
 use crate::kernels::block_step::{split_last, split_last_mut};
 use crate::kernels::chunk::{Workspace, activation_vectors, slope_vectors};
@@ -122,7 +122,7 @@ impl<S: Simd, N: Shape> Pass for ForwardPass<'_, S, N> {
                 take(&mut self.activations).split_at_mut(slope_vectors(spec.outputs, stores_slope));
             let (h, later) = rest.split_at_mut(activation_vectors(spec.outputs));
             self.activations = later;
-            let h = h[..spec.row_vectors()].as_flattened_mut();
+            let h = h[..spec.output_vectors()].as_flattened_mut();
             run_layer::<S, N, _>(
                 self.simd,
                 HiddenLayer {
@@ -240,15 +240,15 @@ impl<L: Layer> Kernel for LayerBackward<'_, L> {
         let spec = layer.get();
         let (weights, bias) = parameters[..spec.vectors()].split_at(spec.weight_vectors());
         let (d_weights, d_bias) = gradients[..spec.vectors()].split_at_mut(spec.weight_vectors());
-        let of_weights = layer_backward(
-            simd,
-            gradient_use,
-            &inputs[..spec.inputs],
-            d_bias,
-            weights,
-            d_weights,
-            d_inputs.as_deref_mut(),
-        );
+        let a = &inputs[..spec.inputs];
+        let d_a = d_inputs.as_deref_mut();
+        let of_weights = match d_a {
+            Some(d_a) if const { L::MAY_BE_NARROW } && spec.is_narrow() => {
+                let d = &d_bias.as_flattened()[..spec.outputs];
+                narrow::backward(simd, gradient_use, a, d, weights, d_weights, d_a)
+            }
+            _ => layer_backward(simd, gradient_use, a, d_bias, weights, d_weights, d_a),
+        };
         if let (LayerInput::Hidden(activation), Some(d_h)) = (spec.input, d_inputs) {
             let kept = if activation.stores_slope() {
                 slopes

@@ -3,8 +3,8 @@
 //! Lanes run over the outputs of each layer, in the layouts that the parameters have anyway; nothing is transposed and no lane
 //! is wasted on examples that are not there.
 //!
-//! A neuron's sum runs over its inputs in their order. The outputs', of which there may be few, run over neurons in blocks of
-//! 256, and within one as four interleaved chains. So the rounding is not that of a batch of one; but it is the same on every
+//! A neuron's sum runs over its inputs in their order. The outputs' run over neurons in blocks of 256, and within one as four
+//! interleaved chains; or with lanes over neurons, where there are few outputs. So the rounding is not that of a batch of one; but it is the same on every
 //! backend.
 //!
 //! A step waits for the one before, whose weights it reads. Scalar stores would defeat store-to-load forwarding for vector
@@ -14,6 +14,7 @@ mod embedding;
 mod gradients;
 mod heads;
 mod layers;
+mod narrow;
 mod outputs;
 
 use self::embedding::Input;
@@ -88,6 +89,11 @@ impl<L: Layer> Kernel for OutputLayer<'_, L> {
         } = self;
         let stride = layer.get().row_vectors();
         let (rows, bias) = parameters.split_at(layer.get().weight_vectors());
+        if const { L::MAY_BE_NARROW } && layer.get().is_narrow() {
+            let sum = narrow::products(simd, h, rows);
+            simd.store(simd.add(simd.load(&bias[0]), sum), &mut z[0]);
+            return;
+        }
         for (z, bias) in z.iter_mut().zip(&bias[start..]) {
             simd.store(simd.load(bias), z);
         }

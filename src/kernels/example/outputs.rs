@@ -105,8 +105,8 @@ impl<S: Simd, N: Shape> Prediction<'_, '_, S, N> {
             unreachable!("the last layer's inputs are neurons");
         };
         let (head, spec) = (self.shape.get().head, layer.get());
-        for start in (0..spec.row_vectors()).step_by(MAX_VECTORS) {
-            let vectors = MAX_VECTORS.min(spec.row_vectors() - start);
+        for start in (0..spec.output_vectors()).step_by(MAX_VECTORS) {
+            let vectors = MAX_VECTORS.min(spec.output_vectors() - start);
             let mut z = [[0.0; LANES]; MAX_VECTORS];
             let z = &mut z[..vectors];
             run_layer::<S, N, _>(
@@ -119,7 +119,7 @@ impl<S: Simd, N: Shape> Prediction<'_, '_, S, N> {
                     z,
                 },
             );
-            if self.normalise && vectors == spec.row_vectors() {
+            if self.normalise && vectors == spec.output_vectors() {
                 normalise(self.simd, head, z);
             }
             let outputs = self.outputs[start * LANES..].iter_mut();
@@ -127,7 +127,7 @@ impl<S: Simd, N: Shape> Prediction<'_, '_, S, N> {
                 *output = *z;
             }
         }
-        if self.normalise && spec.row_vectors() > MAX_VECTORS {
+        if self.normalise && spec.output_vectors() > MAX_VECTORS {
             normalise_many(self.simd, head, self.outputs);
         }
     }
