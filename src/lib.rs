@@ -88,6 +88,7 @@
 //! | feature | |
 //! |---|---|
 //! | `std` (default) | detects the instruction set; without it this crate is `no_std` with `alloc`, and uses what the target is compiled for |
+//! | `rayon` | `Trainer::with_threads`: large steps, evaluations and predictions on several threads, with the bits of one |
 //! | `serde` | [`Optimizer`] and its kinds, [`Vocabulary`], and [`Mlp`] as tensors by name, whose shapes and numbers are checked when read |
 //! | `safetensors` | `weights`: weight files, and files of a training state; on disk with `std` only |
 //!

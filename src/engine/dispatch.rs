@@ -8,7 +8,7 @@ use crate::kernels::chunk::{CHUNK, Workspace};
 use crate::kernels::example::ExampleOutputs;
 use crate::kernels::shape::{Fixed, Shaped, ShapedKernel};
 use crate::model::{
-    Example, ExampleOf, Head, HiddenLayers, Model, ModelSpec, PredictionOf, check_lengths,
+    Example, ExampleOf, Head, HiddenLayers, Inputs, Model, ModelSpec, PredictionOf, check_lengths,
     first_non_finite,
 };
 use crate::simd::{Backend, LANES};
@@ -38,6 +38,18 @@ pub(crate) fn predict<M: Model>(
 ) -> Result<PredictionOf<M>, Error> {
     let inputs = ExampleOf::<M>::flatten(from_ref(input));
     inputs.check(M::SPEC)?;
+    let prediction = example_outputs::<M>(backend, parameters, inputs, normalise);
+    check_outputs(prediction.as_ref(), M::SPEC)?;
+    Ok(prediction)
+}
+
+/// As [`predict`], unchecked.
+pub(super) fn example_outputs<M: Model>(
+    backend: Backend,
+    parameters: &[[f32; LANES]],
+    inputs: Inputs<'_>,
+    normalise: bool,
+) -> PredictionOf<M> {
     let mut prediction = M::Head::blank();
     let outputs = prediction.as_mut();
     M::Hidden::with_activations(|activations| {
@@ -52,8 +64,7 @@ pub(crate) fn predict<M: Model>(
             },
         );
     });
-    check_outputs(prediction.as_ref(), M::SPEC)?;
-    Ok(prediction)
+    prediction
 }
 
 /// As [`predict`], for a batch and on the path for batches; as many predictions as inputs.
@@ -65,9 +76,37 @@ pub(crate) fn predict_batch<M: Model>(
     workspace: &mut Workspace,
     predictions: &mut [PredictionOf<M>],
 ) -> Result<(), Error> {
+    check_batch::<M>(inputs, predictions)?;
+    predict_chunks::<M>(
+        backend,
+        parameters,
+        inputs,
+        normalise,
+        workspace,
+        predictions,
+    );
+    check_outputs(M::Head::flatten(predictions), M::SPEC)
+}
+
+/// Refuses inputs that are none of an `M`'s, and more or fewer predictions than inputs.
+pub(super) fn check_batch<M: Model>(
+    inputs: &[ExampleOf<M>],
+    predictions: &[PredictionOf<M>],
+) -> Result<(), Error> {
     check_lengths(inputs.len(), "predictions", predictions.len())?;
+    ExampleOf::<M>::flatten(inputs).check(M::SPEC)
+}
+
+/// As [`predict_batch`], unchecked.
+pub(super) fn predict_chunks<M: Model>(
+    backend: Backend,
+    parameters: &[[f32; LANES]],
+    inputs: &[ExampleOf<M>],
+    normalise: bool,
+    workspace: &mut Workspace,
+    predictions: &mut [PredictionOf<M>],
+) {
     let flat = ExampleOf::<M>::flatten(inputs);
-    flat.check(M::SPEC)?;
     for (start, predictions) in (0..inputs.len())
         .step_by(CHUNK)
         .zip(predictions.chunks_mut(CHUNK))
@@ -83,11 +122,10 @@ pub(crate) fn predict_batch<M: Model>(
         };
         run::<M, _>(backend, kernel);
     }
-    check_outputs(M::Head::flatten(predictions), M::SPEC)
 }
 
 /// Refuses outputs of examples one after another that are not finite.
-fn check_outputs(outputs: &[f32], spec: ModelSpec) -> Result<(), Error> {
+pub(super) fn check_outputs(outputs: &[f32], spec: ModelSpec) -> Result<(), Error> {
     match first_non_finite(outputs) {
         Some(index) => Err(Error::NonFinitePrediction {
             example: index / spec.head.outputs,

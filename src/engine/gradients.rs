@@ -28,9 +28,9 @@ pub(super) struct Task<'a> {
 /// Gradients as partial sums over the blocks of a batch; in the end one sum, over all.
 #[derive(Clone, Debug)]
 pub(super) struct Gradients {
-    pub(super) sums: PartialSums,
+    sums: PartialSums,
     /// A slot for each of the sums, and one for the next block; as many as the longest batch so far has needed.
-    pub(super) slots: Vec<Buffer>,
+    slots: Vec<Buffer>,
 }
 
 impl Gradients {
@@ -104,13 +104,41 @@ impl Gradients {
             let step = task.block::<M>(block, Some(backward), workspace);
             let loss = run::<M, _>(task.backend, step);
             let is_added = usize::from(!met.is_empty());
-            stored = self.combine(task, PartialSum { blocks, loss }, is_added);
+            let sum = PartialSum { blocks, loss };
+            stored = self.combine(task, sum, is_added, |combine| task.backend.run(combine));
         }
         stored
     }
 
+    /// Takes over the partial sums of the blocks after its own, and adds them to those that they meet, by `run`; `later` is left with
+    /// buffers of no meaning. Returns what [`add_blocks`](Self::add_blocks) does.
+    #[cfg(any(feature = "rayon", test))]
+    pub(super) fn absorb(
+        &mut self,
+        task: Task<'_>,
+        later: &mut Self,
+        mut run: impl FnMut(Combine<'_>) -> f32,
+    ) -> f32 {
+        let mut stored = 0.0;
+        for (sum, slot) in later.sums.waiting().iter().zip(&mut later.slots) {
+            self.provide_slot();
+            let free = self.sums.waiting().len();
+            core::mem::swap(&mut self.slots[free], slot);
+            stored = self.combine(task, sum.clone(), 0, &mut run);
+        }
+        stored
+    }
+
+    /// As [`absorb`](Self::absorb), for losses alone.
+    #[cfg(feature = "rayon")]
+    pub(super) fn absorb_losses(&mut self, later: &Self) {
+        for sum in later.sums.waiting() {
+            self.sums.add(sum.clone());
+        }
+    }
+
     /// Makes a slot for the next partial sum, if none is free.
-    pub(super) fn provide_slot(&mut self) {
+    fn provide_slot(&mut self) {
         if self.slots.len() == self.sums.waiting().len() {
             let vectors = self.whole().vectors().len();
             self.slots.push(Buffer::zeroed(vectors));
@@ -118,7 +146,13 @@ impl Gradients {
     }
 
     /// Adds the partial sum in the free slot to those that it meets, but for `added` of them, to which it was added before.
-    pub(super) fn combine(&mut self, task: Task<'_>, sum: PartialSum, added: usize) -> f32 {
+    fn combine(
+        &mut self,
+        task: Task<'_>,
+        sum: PartialSum,
+        added: usize,
+        run: impl FnOnce(Combine<'_>) -> f32,
+    ) -> f32 {
         let met = self.sums.add(sum);
         let is_whole = self.sums.is_whole();
         let (waiting, free) = self.slots.split_at_mut(met.end);
@@ -136,8 +170,9 @@ impl Gradients {
             } else {
                 GradientUse::Store
             };
-            task.backend.run(Combine {
+            run(Combine {
                 earlier,
+                start: 0,
                 gradient_use,
                 parameters: task.parameters,
                 gradients,
@@ -151,7 +186,7 @@ impl Gradients {
 }
 
 impl<'a> Task<'a> {
-    fn blocks(self) -> Blocks {
+    pub(super) fn blocks(self) -> Blocks {
         Blocks::of(self.batch.len)
     }
 

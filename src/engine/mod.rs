@@ -1,24 +1,30 @@
 //! Padded parameters, working storage and a backend: a model in the form that the kernels run on.
 
+mod crew;
 mod dispatch;
 mod gradients;
 mod padding;
+#[cfg(feature = "rayon")]
+mod threads;
 
 use alloc::vec::Vec;
 
-use self::dispatch::run;
+use self::crew::Crew;
+use self::dispatch::{check_batch, check_outputs, example_outputs, run};
 use self::gradients::{Gradients, Task};
 use self::padding::{Padded, pad, padded, padded_tensors, unpadded};
 use crate::error::Error;
+use crate::kernels::batch_outputs::BatchOutputs;
 use crate::kernels::buffer::Buffer;
-use crate::kernels::chunk::{CHUNK, Workspace};
+use crate::kernels::chunk::CHUNK;
 use crate::kernels::example::ExampleGradients;
 use crate::kernels::finite::Outcome;
 use crate::kernels::gradient_use::GradientUse;
 use crate::kernels::input_gradients::InputGradients;
-use crate::kernels::pairwise::Blocks;
 use crate::kernels::update::{Norm, Step, Update};
-use crate::model::{ACCUMULATORS, Batch, ExampleOf, Model, ModelSpec, PredictionOf, Weights};
+use crate::model::{
+    ACCUMULATORS, Batch, ExampleOf, Head, Model, ModelSpec, OutputsOf, PredictionOf, Weights,
+};
 use crate::simd::{Backend, LANES};
 use crate::training::{Optimizer, Sgd};
 
@@ -38,7 +44,7 @@ pub(crate) struct Engine {
     gradients: Gradients,
     /// What the optimizer keeps for each parameter; empty where it keeps less.
     moments: [Buffer; 2],
-    workspace: Workspace,
+    crew: Crew,
 }
 
 /// How a batch is computed.
@@ -59,7 +65,7 @@ impl Engine {
             parameters: checked_and_padded(model)?,
             gradients: Gradients::new(M::SPEC),
             moments: [Buffer::zeroed(0), Buffer::zeroed(0)],
-            workspace: Workspace::new(M::SPEC),
+            crew: Crew::new(M::SPEC),
         })
     }
 
@@ -68,6 +74,25 @@ impl Engine {
         for (buffer, moment) in self.moments.iter_mut().zip(moments) {
             *buffer = padded(moment);
         }
+    }
+
+    /// So many threads, the calling one among them, for what is large enough to be shared. `None` if they cannot be had.
+    #[cfg(feature = "rayon")]
+    pub(crate) fn set_threads(&mut self, threads: usize) -> Option<()> {
+        self.crew.threads = match threads {
+            0 => return None,
+            1 => None,
+            _ => Some(threads::Threads::new(self.spec, threads - 1)?),
+        };
+        Some(())
+    }
+
+    #[cfg(feature = "rayon")]
+    pub(crate) fn threads(&self) -> usize {
+        self.crew
+            .threads
+            .as_ref()
+            .map_or(1, threads::Threads::count)
     }
 
     pub(crate) fn backend(&self) -> Backend {
@@ -102,10 +127,7 @@ impl Engine {
             batch,
             gradient_use: GradientUse::Store,
         };
-        let blocks = 0..Blocks::of(batch.len).count();
-        self.gradients.start(batch.len);
-        self.gradients
-            .add_losses::<M>(task, blocks, &mut self.workspace);
+        self.crew.add_all_losses::<M>(task, &mut self.gradients);
         mean(self.gradients.loss(), batch.weights)
     }
 
@@ -128,7 +150,7 @@ impl Engine {
                 parameters,
                 inputs: batch.inputs,
                 targets: batch.targets,
-                workspace: &mut self.workspace,
+                workspace: &mut self.crew.workspace,
                 gradient_use,
                 gradients: self.gradients.whole_mut().vectors_mut(),
             };
@@ -140,11 +162,7 @@ impl Engine {
             batch,
             gradient_use,
         };
-        let blocks = 0..Blocks::of(batch.len).count();
-        self.gradients.start(batch.len);
-        let sum = self
-            .gradients
-            .add_blocks::<M>(task, blocks, &mut self.workspace);
+        let sum = self.crew.add_all::<M>(task, &mut self.gradients);
         Outcome {
             loss: mean(self.gradients.loss(), batch.weights),
             sum,
@@ -213,7 +231,7 @@ impl Engine {
             let kernel = InputGradients {
                 parameters: self.parameters.vectors(),
                 chunk: undivided.slice(M::SPEC, start, examples),
-                workspace: &mut self.workspace,
+                workspace: &mut self.crew.workspace,
                 d_inputs,
             };
             total += run::<M, _>(self.backend, kernel);
@@ -237,16 +255,38 @@ impl Engine {
         normalise: bool,
         predictions: &mut [PredictionOf<M>],
     ) -> Result<(), Error> {
+        check_batch::<M>(inputs, predictions)?;
         let parameters = self.parameters.vectors();
-        let workspace = &mut self.workspace;
-        predict_batch::<M>(
-            self.backend,
-            parameters,
-            inputs,
-            normalise,
-            workspace,
-            predictions,
-        )
+        self.crew
+            .predict::<M>(self.backend, parameters, inputs, normalise, predictions);
+        check_outputs(M::Head::flatten(predictions), M::SPEC)
+    }
+
+    /// The outputs of the last layer for one example of a checked batch, with the bits that a step on that path has.
+    pub(crate) fn outputs_of<M: Model>(
+        &mut self,
+        batch: Batch<'_>,
+        path: Path,
+        example: usize,
+    ) -> OutputsOf<M> {
+        let parameters = self.parameters.vectors();
+        let inputs = batch.inputs.slice(M::SPEC, example, 1);
+        match path {
+            Path::Example => example_outputs::<M>(self.backend, parameters, inputs, false),
+            Path::Batch => {
+                let mut outputs = M::Head::blank();
+                let kernel = BatchOutputs {
+                    parameters,
+                    inputs,
+                    examples: 1,
+                    normalise: false,
+                    workspace: &mut self.crew.workspace,
+                    outputs: outputs.as_mut(),
+                };
+                run::<M, _>(self.backend, kernel);
+                outputs
+            }
+        }
     }
 
     /// The part of [`step`](Self::step) after the gradients, in a pass over all of them.

@@ -7,6 +7,8 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
 
 use super::*;
+use crate::kernels::chunk::Workspace;
+use crate::kernels::pairwise::Blocks;
 use crate::model::{
     Binary, Dense, Gelu, Huber, Inputs, Mlp, NameModel, Regression, Relu, Sigmoid, Silu, Softmax,
     Softplus, Symbols, Tanh, Targets, Tensor, Tokens,
@@ -224,12 +226,8 @@ proptest! {
             added.start(examples);
             let mut sum_of_added = 0.0;
             for bounds in bounds.windows(2) {
-                let (partial, _) = range(bounds[0]..bounds[1]);
-                for (sum, gradients) in partial.sums.waiting().iter().zip(partial.slots) {
-                    added.provide_slot();
-                    added.slots[added.sums.waiting().len()] = gradients;
-                    sum_of_added = added.combine(task, sum.clone(), 0);
-                }
+                let (mut partial, _) = range(bounds[0]..bounds[1]);
+                sum_of_added = added.absorb(task, &mut partial, |combine| backend.run(combine));
             }
             prop_assert_eq!(added.loss().to_bits(), whole.loss().to_bits());
             prop_assert!(added.whole().floats() == whole.whole().floats());

@@ -134,10 +134,36 @@ impl Clone for PartialSums {
 pub(crate) struct Combine<'a> {
     /// The sums it is added to, the last of them first.
     pub(crate) earlier: &'a [Buffer],
+    /// Where in them the vectors begin that belong to `gradients`.
+    pub(crate) start: usize,
     pub(crate) gradient_use: GradientUse,
     pub(crate) parameters: &'a [[f32; LANES]],
     /// The sum of the later blocks; replaced.
     pub(crate) gradients: &'a mut [[f32; LANES]],
+}
+
+#[cfg(feature = "rayon")]
+impl Combine<'_> {
+    /// The first `vectors`, a multiple of [`ACCUMULATORS`], and the others: the sums of both are those of the whole.
+    pub(crate) fn split_at(self, vectors: usize) -> (Self, Self) {
+        let (parameters, later_parameters) = self.parameters.split_at(vectors);
+        let (gradients, later_gradients) = self.gradients.split_at_mut(vectors);
+        let later = Self {
+            earlier: self.earlier,
+            start: self.start + vectors,
+            gradient_use: self.gradient_use,
+            parameters: later_parameters,
+            gradients: later_gradients,
+        };
+        let first = Self {
+            earlier: self.earlier,
+            start: self.start,
+            gradient_use: self.gradient_use,
+            parameters,
+            gradients,
+        };
+        (first, later)
+    }
 }
 
 impl Kernel for Combine<'_> {
@@ -156,7 +182,7 @@ impl Kernel for Combine<'_> {
                 totals[i] = simd.load(&gradients[i]);
             }
             for earlier in self.earlier.iter().rev() {
-                let earlier = &earlier.vectors()[group * ACCUMULATORS..];
+                let earlier = &earlier.vectors()[self.start + group * ACCUMULATORS..];
                 if let Some(earlier) = earlier.first_chunk::<ACCUMULATORS>() {
                     for i in 0..ACCUMULATORS {
                         totals[i] = simd.add(simd.load(&earlier[i]), totals[i]);

@@ -41,7 +41,7 @@ pub enum Targets<'a> {
 }
 
 /// A loss of the caller's own, with the targets of a whole batch.
-pub trait OwnLoss {
+pub trait OwnLoss: Sync {
     /// Writes the losses of the examples from `first` on, as many as `losses` has room for, and replaces their outputs by `scale` times
     /// the gradient. Output k of the i-th of them is `outputs[k · stride + i]`.
     ///

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use super::Trainer;
 use super::own_loss::Own;
+use crate::engine::Path;
 use crate::error::Error;
 use crate::model::{
     Batch, Dense, ExampleOf, Head, HiddenLayers, Mlp, Model, OutputsOf, TargetOf, Tensor,
@@ -145,8 +146,10 @@ impl<M: Model> Trainer<M> {
         loss: impl Fn(&OutputsOf<M>, &T) -> (f32, OutputsOf<M>) + Sync,
     ) -> Result<Gradients<M>, Error> {
         let own = Own::<M, _, _>::new(targets, loss);
-        let gradients = self.gradients_checked(own.checked_batch(inputs)?);
-        own.first_error().map_or(Ok(gradients), Err)
+        let batch = own.checked_batch(inputs)?;
+        let gradients = self.gradients_checked(batch);
+        own.first_error(self, batch, Path::Batch)
+            .map_or(Ok(gradients), Err)
     }
 
     fn gradients_checked(&mut self, batch: Batch<'_>) -> Gradients<M> {
@@ -235,6 +238,7 @@ impl<const FEATURES: usize, L: HiddenLayers, O: Head> Trainer<Mlp<Dense<FEATURES
         let mean = self
             .engine
             .input_gradients::<Mlp<Dense<FEATURES>, L, O>>(batch, d_inputs.as_flattened_mut());
-        own.first_error().map_or(Ok(mean), Err)
+        own.first_error(self, batch, Path::Batch)
+            .map_or(Ok(mean), Err)
     }
 }

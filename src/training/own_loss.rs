@@ -1,8 +1,8 @@
 //! Steps with a loss of the caller's own.
 
-use core::cell::Cell;
 use core::marker::PhantomData;
 use core::slice::from_ref;
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 use super::Trainer;
 use super::optimizer::Optimizer;
@@ -104,7 +104,7 @@ impl<M: Model> Trainer<M> {
         let own = Own::<M, _, _>::new(examples.targets(), loss);
         let batch = examples.batch(own.as_targets(), M::SPEC)?;
         let result = self.step_checked(optimizer, batch, Path::Batch);
-        result.map_err(|error| own.first_error().unwrap_or(error))
+        result.map_err(|error| own.first_error(self, batch, Path::Batch).unwrap_or(error))
     }
 
     /// Mean over a data set of any length of a loss of the caller's own, as [`step_with`](Trainer::step_with) takes it; the weighted
@@ -122,7 +122,8 @@ impl<M: Model> Trainer<M> {
         let own = Own::<M, _, _>::new(dataset.targets(), loss);
         let batch = dataset.examples().batch(own.as_targets(), M::SPEC)?;
         let mean = self.evaluate_checked(batch);
-        own.first_error().map_or(Ok(mean), Err)
+        own.first_error(self, batch, Path::Batch)
+            .map_or(Ok(mean), Err)
     }
 
     fn step_with_on<T: Sync>(
@@ -135,36 +136,30 @@ impl<M: Model> Trainer<M> {
         let own = Own::<M, _, _>::new(targets, loss);
         let batch = own.checked_batch(inputs)?;
         let result = self.step_checked(self.optimizer(), batch, path);
-        result.map_err(|error| own.first_error().unwrap_or(error))
+        result.map_err(|error| own.first_error(self, batch, path).unwrap_or(error))
     }
 }
 
-/// The caller's loss with the targets of a batch, and the first thing that was wrong with it.
+/// The caller's loss with the targets of a batch, and the first example for which it, or its gradient, is not finite.
 pub(super) struct Own<'a, M: Model, T, F> {
     targets: &'a [T],
     loss: F,
-    failure: Cell<Option<Failure>>,
+    /// The number of targets while there is none.
+    first_failure: AtomicUsize,
     model: PhantomData<fn() -> M>,
-}
-
-/// A loss, or an element of its gradient, that is not finite.
-#[derive(Clone, Copy)]
-struct Failure {
-    example: usize,
-    output: Option<usize>,
-    value: f32,
 }
 
 impl<'a, M, T, F> Own<'a, M, T, F>
 where
     M: Model,
-    F: Fn(&OutputsOf<M>, &T) -> (f32, OutputsOf<M>),
+    T: Sync,
+    F: Fn(&OutputsOf<M>, &T) -> (f32, OutputsOf<M>) + Sync,
 {
     pub(super) fn new(targets: &'a [T], loss: F) -> Self {
         Self {
             targets,
             loss,
-            failure: Cell::new(None),
+            first_failure: AtomicUsize::new(targets.len()),
             model: PhantomData,
         }
     }
@@ -185,28 +180,38 @@ where
         }
     }
 
-    pub(super) fn first_error(&self) -> Option<Error> {
-        let failure = self.failure.get()?;
+    /// What was wrong with the loss of the first example that failed, if one did on this path; the trainer's model must not have
+    /// changed since.
+    ///
+    /// The loss is asked once more: what several threads have found is then one number, and not a record to be kept under a lock.
+    pub(super) fn first_error(
+        &self,
+        trainer: &mut Trainer<M>,
+        batch: Batch<'_>,
+        path: Path,
+    ) -> Option<Error> {
+        let example = self.first_failure.load(Ordering::Relaxed);
+        let target = self.targets.get(example)?;
+        let outputs = trainer.engine.outputs_of::<M>(batch, path, example);
+        let (loss, gradient) = (self.loss)(&outputs, target);
+        let output = if loss.is_finite() {
+            first_non_finite(gradient.as_ref())
+        } else {
+            None
+        };
         Some(Error::NonFiniteLoss {
-            example: failure.example,
-            output: failure.output,
-            value: failure.value,
+            example,
+            output,
+            value: output.map_or(loss, |output| gradient.as_ref()[output]),
         })
-    }
-
-    /// Keeps a failure, if it is the first of the batch.
-    fn note(&self, failure: Failure) {
-        let first = self.failure.get();
-        if first.is_none_or(|first| failure.example < first.example) {
-            self.failure.set(Some(failure));
-        }
     }
 }
 
 impl<M, T, F> OwnLoss for Own<'_, M, T, F>
 where
     M: Model,
-    F: Fn(&OutputsOf<M>, &T) -> (f32, OutputsOf<M>),
+    T: Sync,
+    F: Fn(&OutputsOf<M>, &T) -> (f32, OutputsOf<M>) + Sync,
 {
     fn differentiate(
         &self,
@@ -226,18 +231,9 @@ where
             let (loss, gradient) = (self.loss)(&of_example, target);
             *stored = loss;
             let gradient = gradient.as_ref();
-            let bad = match first_non_finite(gradient) {
-                _ if !loss.is_finite() => Some((None, loss)),
-                Some(output) => Some((Some(output), gradient[output])),
-                None => None,
-            };
-            if let Some((output, value)) = bad {
-                let example = first + index;
-                self.note(Failure {
-                    example,
-                    output,
-                    value,
-                });
+            if !loss.is_finite() || first_non_finite(gradient).is_some() {
+                self.first_failure
+                    .fetch_min(first + index, Ordering::Relaxed);
                 *stored = f32::NAN;
             }
             for (&slope, place) in gradient.iter().zip(places) {

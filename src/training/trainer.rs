@@ -91,6 +91,48 @@ impl<M: Model> Trainer<M> {
         self
     }
 
+    /// The same trainer on so many threads, the calling one among them.
+    ///
+    /// They share the blocks of 64 examples of a step, an evaluation or a prediction of a batch, where there is enough for each of
+    /// them to do; less is done by the calling thread alone. **The number of threads changes no bit.** The others sleep in a pool of
+    /// [rayon](https://docs.rs/rayon) of the trainer's own, which clones of it share; each has working storage of its own. Waking them
+    /// allocates a few bytes in the pool's queue. A loss of the caller's own is called on all of them, and if it panics, the
+    /// panic reaches the caller, and the model is as it was.
+    ///
+    /// For many small models a thread for each model is the better use of them.
+    ///
+    /// ```
+    /// use fused_mlp::{AdamW, Dense, Mlp, Regression, SeedableRng, Tanh, Trainer, Xoshiro256PlusPlus};
+    ///
+    /// let model = Mlp::<Dense<4>, Tanh<512>, Regression<1>>::fan_in_scaled(&mut Xoshiro256PlusPlus::seed_from_u64(1));
+    /// let mut one = Trainer::new(model.clone(), AdamW::new(0.001))?;
+    /// let mut two = Trainer::new(model, AdamW::new(0.001))?.with_threads(2)?;
+    /// let (inputs, targets) = ([[0.1, -0.2, 0.3, 0.0]; 2000], [[0.5]; 2000]);
+    /// for _ in 0..3 {
+    ///     assert_eq!(one.step(&inputs, &targets)?, two.step(&inputs, &targets)?);
+    /// }
+    /// assert_eq!(one.model(), two.model());
+    /// # Ok::<(), fused_mlp::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] for no thread, for more than 1,024, and for more than the system can start.
+    #[cfg(feature = "rayon")]
+    pub fn with_threads(mut self, threads: usize) -> Result<Self, Error> {
+        match self.engine.set_threads(threads) {
+            Some(()) => Ok(self),
+            None => Err(threads_setting(threads)),
+        }
+    }
+
+    /// Threads that it runs on, the calling one among them.
+    #[cfg(feature = "rayon")]
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        self.engine.threads()
+    }
+
     /// The same trainer with gradients clipped: those whose Euclidean norm, over all parameters, is above `norm` are scaled
     /// down to it, as PyTorch's `clip_grad_norm_` does:
     ///
@@ -284,6 +326,16 @@ impl<M: Model> Trainer<M> {
     #[must_use]
     pub fn backend(&self) -> Backend {
         self.engine.backend()
+    }
+}
+
+#[cfg(feature = "rayon")]
+#[expect(clippy::cast_precision_loss, reason = "it is for the eye")]
+fn threads_setting(threads: usize) -> Error {
+    Error::Setting {
+        name: "threads",
+        expected: "1 to 1,024, and no more than the system can start",
+        found: threads as f64,
     }
 }
 
