@@ -1,15 +1,13 @@
 //! A policy learns to balance a pole: proximal policy optimization with a loss of its own, on two networks of two hidden layers.
 //!
 //! ```text
-//! cargo run --release --example cartpole                     # one seed
-//! cargo run --release --example cartpole -- --seeds 10       # seeds 0 to 9
+//! cargo run --release -p examples --example cartpole                     # one seed
+//! cargo run --release -p examples --example cartpole -- --seeds 10       # seeds 0 to 9
 //! ```
 //!
 //! The task is solved when the mean return of the last hundred episodes, as they come in training, is 475 of at most 500.
 
 mod environment;
-#[path = "../plot/mod.rs"]
-mod plot;
 mod ppo;
 
 use std::error::Error;

@@ -1,15 +1,13 @@
 //! Two hidden layers against one, on names: a context of eight letters, the same steps, and the time that each takes.
 //!
 //! ```text
-//! cargo run --release --example deep_names                       # on the built-in sample
-//! cargo run --release --example deep_names -- --names FILE       # on names of your own, one a line
+//! cargo run --release -p examples --example deep_names                       # on the built-in sample
+//! cargo run --release -p examples --example deep_names -- --names FILE       # on names of your own, one a line
 //! ```
 //!
 //! With the published names (`names.txt` of github.com/karpathy/makemore) the deep model reaches a loss below 2.06 nats a letter on
 //! names that it has not seen. `NAMES_TXT` may name the file instead of `--names`.
 
-#[path = "../plot/mod.rs"]
-mod plot;
 mod training;
 
 use std::error::Error;

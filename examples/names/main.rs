@@ -2,9 +2,9 @@
 //! shows: losses along the way, where the letters end up in the plane, new names, and how long the training took.
 //!
 //! ```text
-//! cargo run --release --example names                       # on the built-in sample
-//! cargo run --release --example names -- --names FILE       # on names of your own, one a line
-//! cargo run --release --example names -- --replay torch --names names.txt     # the post's own run, from its seed
+//! cargo run --release -p examples --example names                       # on the built-in sample
+//! cargo run --release -p examples --example names -- --names FILE       # on names of your own, one a line
+//! cargo run --release -p examples --example names -- --replay torch --names names.txt     # the post's own run, from its seed
 //! ```
 //!
 //! `FUSED_MLP_BACKEND` picks the backend by name, and `--json` ends the output with one line for programs.
@@ -12,8 +12,8 @@
 //! The four pictures in `docs/` are made by one command for each two of them, with the published names in `names.txt`:
 //!
 //! ```text
-//! cargo run --release --example names -- --replay torch --names names.txt --out docs --prefix replay-torch-
-//! cargo run --release --example names -- --replay jax --names names.txt --out docs --prefix replay-jax-
+//! cargo run --release -p examples --example names -- --replay torch --names names.txt --out docs --prefix replay-torch-
+//! cargo run --release -p examples --example names -- --replay jax --names names.txt --out docs --prefix replay-jax-
 //! ```
 
 mod arguments;

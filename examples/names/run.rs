@@ -1,5 +1,7 @@
 //! A run from the first parameters to the new names.
 
+use std::num::NonZero;
+use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
 use fused_mlp::{
@@ -92,7 +94,7 @@ fn fresh(
 ) -> Result<Finished, Error> {
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
     let model = NameModel::standard_normal(&mut rng);
-    let mut trainer = Trainer::new(model, Sgd::new(arguments.rate))?.with_backend(backend);
+    let mut trainer = trainer(model, arguments, backend)?;
     let history = train(&mut trainer, arguments, data, |batch| {
         data.train.draw(&mut rng, batch);
         Ok(())
@@ -114,7 +116,7 @@ fn replayed(
     backend: Backend,
 ) -> Result<Finished, Error> {
     let model = recipe.initial_model(seed);
-    let mut trainer = Trainer::new(model, Sgd::new(arguments.rate))?.with_backend(backend);
+    let mut trainer = trainer(model, arguments, backend)?;
     let mut batches = recipe.batches(seed, data.train.len());
     let history = train(&mut trainer, arguments, data, |batch| {
         let indices = batches.next().expect("the batches have no end");
@@ -122,6 +124,18 @@ fn replayed(
     })?;
     let names = recipe.names(seed, &mut trainer, arguments.count as usize)?;
     Ok((trainer, history, names))
+}
+
+/// A trainer on all cores: one takes the small steps, all of them the evaluations of whole data sets.
+fn trainer(
+    model: NameModel,
+    arguments: &Arguments,
+    backend: Backend,
+) -> Result<Trainer<NameModel>, Error> {
+    let cores = available_parallelism().map_or(1, NonZero::get);
+    Trainer::new(model, Sgd::new(arguments.rate))?
+        .with_backend(backend)
+        .with_threads(cores)
 }
 
 /// The training loop: `draw` fills a batch, the trainer takes a step. Only that is timed.

@@ -1,15 +1,12 @@
 //! A stream whose law changes: a network that learns every event, against one that stopped learning.
 //!
 //! ```text
-//! cargo run --release --example online
+//! cargo run --release -p examples --example online
 //! ```
 //!
 //! The events are Hénon's map (1976), x′ = 1 − a·x² + y, y′ = 0.3·x, seen through noise: from a point, the x of the next is
 //! to be told. Half-way a falls from 1.4 to 1.2. Each event is first predicted, which gives its error, and then learned by
 //! [`Trainer::step_one`]. The frozen network is a [`Predictor`] made just before the change.
-
-#[path = "../plot/mod.rs"]
-mod plot;
 
 use std::error::Error;
 use std::time::{Duration, Instant};

@@ -1,8 +1,4 @@
 //! Pictures of the examples: curves and points on a pair of axes, as SVG.
-#![allow(
-    dead_code,
-    reason = "each example compiles its own copy and uses a part of it"
-)]
 
 use std::error::Error;
 use std::fs;
@@ -11,10 +7,12 @@ use std::path::{Path, PathBuf};
 
 use plotters::prelude::*;
 
-// Colours of Okabe and Ito, which colour-blind people can tell apart.
-pub(crate) const BLUE: RGBColor = RGBColor(0, 114, 178);
-pub(crate) const ORANGE: RGBColor = RGBColor(213, 94, 0);
-pub(crate) const GREY: RGBColor = RGBColor(150, 154, 164);
+/// A blue of Okabe and Ito, whose colours colour-blind people can tell apart.
+pub const BLUE: RGBColor = RGBColor(0, 114, 178);
+/// Their orange.
+pub const ORANGE: RGBColor = RGBColor(213, 94, 0);
+/// A grey for what is in the background.
+pub const GREY: RGBColor = RGBColor(150, 154, 164);
 
 const INK: RGBColor = RGBColor(40, 42, 48);
 const GRID: RGBColor = RGBColor(232, 233, 237);
@@ -24,7 +22,8 @@ const FONT: &str = "sans-serif";
 const FOLDER: &str = "target/pictures";
 
 /// What one name in the legend stands for.
-pub(crate) struct Series {
+#[derive(Clone, Debug)]
+pub struct Series {
     name: &'static str,
     color: RGBColor,
     mark: Mark,
@@ -32,7 +31,7 @@ pub(crate) struct Series {
 }
 
 /// How points are drawn.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 enum Mark {
     /// Joined, by a line of this width.
     Line(u32),
@@ -41,12 +40,7 @@ enum Mark {
 }
 
 /// Points joined by a line.
-pub(crate) fn line(
-    name: &'static str,
-    color: RGBColor,
-    width: u32,
-    points: Vec<(f64, f64)>,
-) -> Series {
+pub fn line(name: &'static str, color: RGBColor, width: u32, points: Vec<(f64, f64)>) -> Series {
     Series {
         name,
         color,
@@ -56,12 +50,7 @@ pub(crate) fn line(
 }
 
 /// Points as dots.
-pub(crate) fn dots(
-    name: &'static str,
-    color: RGBColor,
-    radius: i32,
-    points: Vec<(f64, f64)>,
-) -> Series {
+pub fn dots(name: &'static str, color: RGBColor, radius: i32, points: Vec<(f64, f64)>) -> Series {
     Series {
         name,
         color,
@@ -71,14 +60,15 @@ pub(crate) fn dots(
 }
 
 /// An axis: its name, its extent, and how a number along it is written.
-pub(crate) struct Axis(
-    pub(crate) &'static str,
-    pub(crate) Range<f64>,
-    pub(crate) fn(f64) -> String,
-);
+#[derive(Clone, Debug)]
+pub struct Axis(pub &'static str, pub Range<f64>, pub fn(f64) -> String);
 
-/// Draws the series, later ones over earlier ones, into a file of this name.
-pub(crate) fn draw(
+/// Draws the series, later ones over earlier ones, into a file of this name, whose path it returns.
+///
+/// # Errors
+///
+/// If the file cannot be written, or the picture cannot be drawn.
+pub fn draw(
     name: &str,
     title: &str,
     [x, y]: [Axis; 2],

@@ -1,7 +1,7 @@
 //! A curve through measurements some of which are wild: squared error against Huber's loss.
 //!
 //! ```text
-//! cargo run --release --example regression
+//! cargo run --release -p examples --example regression
 //! ```
 //!
 //! The curve is Planck's law (1900) for the sun's surface, 5,772 K: the spectral radiance at 300 wavelengths from 0.15 to
@@ -11,9 +11,6 @@
 //!
 //! The wavelength is scaled to [−1, 1]. Huber's 1 says what counts as wild, so the radiance is in units of three standard
 //! deviations of the noise.
-
-#[path = "../plot/mod.rs"]
-mod plot;
 
 use std::error::Error;
 

@@ -1,15 +1,13 @@
 //! Hundreds of networks, one for each seed and learning rate, trained over all cores.
 //!
 //! ```text
-//! cargo run --release --example sweep
+//! cargo run --release -p examples --example sweep
 //! ```
 //!
 //! A step of a small network is over before a second thread has woken up, so what is worth spreading over cores is whole
 //! trainings. Each belongs to one thread, and its result to its seed and rate alone: the sweep is run on one thread and on
 //! all, and must come out the same to the bit.
 
-#[path = "../plot/mod.rs"]
-mod plot;
 mod training;
 
 use std::error::Error;
