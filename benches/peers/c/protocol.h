@@ -1,34 +1,15 @@
-/* The protocol of ../README.md, once for every C and C++ peer. The shape is compiled in (-DHIDDEN=200 …; see ../build).
+/* The protocol of ../README.md, once for every C and C++ peer: files, the clock, answers to commands.
  *
- * A peer includes this, defines the function below that it supports, and calls serve() from main().
+ * What it does with its data a peer says by the functions of a Peer; the name model's are in tokens.h.
  */
 #ifndef PROTOCOL_H
 #define PROTOCOL_H
 
-#include <float.h>
-#include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-#ifndef VOCAB
-#define VOCAB 27
-#endif
-#ifndef CONTEXT
-#define CONTEXT 3
-#endif
-#ifndef EMBED
-#define EMBED 2
-#endif
-#ifndef HIDDEN
-#define HIDDEN 100
-#endif
-#ifndef BATCH
-#define BATCH 32
-#endif
-#define INPUTS (CONTEXT * EMBED)
 
 #if defined(__clang__)
 #define COMPILER "clang " __clang_version__
@@ -36,26 +17,17 @@
 #define COMPILER "gcc " __VERSION__
 #endif
 
-/* Member for member the layout of initial.f32. */
+/* The functions of a peer. `train` or `examples` is NULL where it has no such command. */
 typedef struct {
-    float C[VOCAB][EMBED], W1[INPUTS][HIDDEN], b1[HIDDEN], W2[HIDDEN][VOCAB], b2[VOCAB];
-} Parameters;
-
-typedef struct {
-    const uint8_t (*contexts)[CONTEXT];
-    const uint8_t *targets;
-    const uint32_t *indices; /* steps x BATCH */
-    const Parameters *initial;
-    uint32_t examples;
-    uint32_t steps;
-    float learning_rate;
-} Data;
-
-/* Trains `parameters` in place, from what it finds there, and returns the seconds of the loop alone. */
-typedef double Train(Parameters *parameters, const Data *data, uint32_t steps);
-
-/* Answers `examples K` by printing a line; NULL where a peer has no such command. */
-typedef void Examples(const Data *data, uint32_t count);
+    /* Reads a folder and keeps what it read; --own-batches is ignored by those who do not draw. */
+    void (*load)(const char *folder, uint32_t steps, int own_batches);
+    /* Trains from the initial parameters, and returns the seconds of the loop alone. */
+    double (*train)(uint32_t steps);
+    /* The mean loss of all examples after it, by plain loops. */
+    double (*loss)(void);
+    /* Answers `examples K` by printing a line. */
+    void (*examples)(uint32_t count);
+} Peer;
 
 static double now(void) {
     struct timespec t;
@@ -99,59 +71,14 @@ static double shape_number(const char *json, const char *key) {
     return strtod(at + 1, NULL);
 }
 
-static void check_shape(const char *json, const char *key, int compiled) {
-    int found = (int)shape_number(json, key);
-    if (found != compiled) {
-        fprintf(stderr, "shape.json: %s is %d, this peer was built for %d\n", key, found, compiled);
-        exit(1);
-    }
-}
-
-static Data load(const char *folder, uint32_t steps) {
-    const char *json = (const char *)read_file(folder, "shape.json", 2);
-    check_shape(json, "vocab", VOCAB);
-    check_shape(json, "context", CONTEXT);
-    check_shape(json, "embed", EMBED);
-    check_shape(json, "hidden", HIDDEN);
-    check_shape(json, "batch", BATCH);
-    Data data;
-    data.examples = (uint32_t)shape_number(json, "examples");
-    data.learning_rate = (float)shape_number(json, "learning_rate");
-    data.steps = steps;
-    data.contexts = (const uint8_t(*)[CONTEXT])read_file(folder, "contexts.u8", (size_t)data.examples * CONTEXT);
-    data.targets = (const uint8_t *)read_file(folder, "targets.u8", data.examples);
-    data.indices = (const uint32_t *)read_file(folder, "indices.u32", (size_t)steps * BATCH * sizeof(uint32_t));
-    data.initial = (const Parameters *)read_file(folder, "initial.f32", sizeof(Parameters));
-    return data;
-}
-
-/* Mean cross-entropy of the whole train split: plain loops, outside the timed part. */
-static double full_loss(const Parameters *p, const Data *data) {
-    double total = 0;
-    for (uint32_t e = 0; e < data->examples; e++) {
-        float hidden[HIDDEN], logits[VOCAB], top = -FLT_MAX, sum = 0;
-        memcpy(hidden, p->b1, sizeof hidden);
-        for (int t = 0; t < CONTEXT; t++)
-            for (int d = 0; d < EMBED; d++)
-                for (int h = 0; h < HIDDEN; h++)
-                    hidden[h] += p->C[data->contexts[e][t]][d] * p->W1[t * EMBED + d][h];
-        for (int h = 0; h < HIDDEN; h++) hidden[h] = tanhf(hidden[h]);
-        memcpy(logits, p->b2, sizeof logits);
-        for (int h = 0; h < HIDDEN; h++)
-            for (int v = 0; v < VOCAB; v++) logits[v] += hidden[h] * p->W2[h][v];
-        for (int v = 0; v < VOCAB; v++) top = fmaxf(top, logits[v]);
-        for (int v = 0; v < VOCAB; v++) sum += expf(logits[v] - top);
-        total += (double)(logf(sum) + top - logits[data->targets[e]]);
-    }
-    return total / data->examples;
-}
-
-/* `train` or `examples` may be NULL. */
-static int serve(int argc, char **argv, const char *name, const char *version, Train *train, Examples *examples) {
+static int serve(int argc, char **argv, const char *name, const char *version, Peer peer) {
     double started = now();
     const char *folder = NULL;
     long steps = 0;
-    for (int i = 1; i + 1 < argc; i += 2) {
+    int own_batches = 0;
+    for (int i = 1; i < argc; i++) {
+        if (!strcmp(argv[i], "--own-batches")) own_batches = 1;
+        if (i + 1 == argc) break;
         if (!strcmp(argv[i], "--data")) folder = argv[i + 1];
         if (!strcmp(argv[i], "--steps")) steps = atol(argv[i + 1]);
     }
@@ -159,13 +86,8 @@ static int serve(int argc, char **argv, const char *name, const char *version, T
         fprintf(stderr, "usage: %s --data DIR --steps N\n", argv[0]);
         return 1;
     }
-    Data data = load(folder, (uint32_t)steps);
-    Parameters *parameters = (Parameters *)malloc(sizeof *parameters);
-    if (!parameters) return 1;
-    if (train) {
-        *parameters = *data.initial;
-        train(parameters, &data, 1);
-    }
+    peer.load(folder, (uint32_t)steps, own_batches);
+    if (peer.train) peer.train(1);
     printf("{\"ready\": true, \"name\": \"%s\", \"version\": \"%s\", \"startup_seconds\": %.6f}\n", name, version,
            now() - started);
     fflush(stdout);
@@ -175,19 +97,17 @@ static int serve(int argc, char **argv, const char *name, const char *version, T
     while (fgets(line, sizeof line, stdin)) {
         line[strcspn(line, "\r\n")] = 0;
         if (!strcmp(line, "quit")) break;
-        if (train && !strcmp(line, "train")) {
-            *parameters = *data.initial;
-            double seconds = train(parameters, &data, data.steps);
-            printf("{\"seconds\": %.9f, \"loss\": %.9f}\n", seconds, full_loss(parameters, &data));
-        } else if (examples && sscanf(line, "examples %u", &count) == 1 && count > 0) {
-            examples(&data, count);
+        if (peer.train && !strcmp(line, "train")) {
+            double seconds = peer.train((uint32_t)steps);
+            printf("{\"seconds\": %.9f, \"loss\": %.9f}\n", seconds, peer.loss());
+        } else if (peer.examples && sscanf(line, "examples %u", &count) == 1 && count > 0) {
+            peer.examples(count);
         } else {
-            printf("{\"error\": \"unknown command; this peer knows%s%s quit\"}\n", train ? " train" : "",
-                   examples ? " examples" : "");
+            printf("{\"error\": \"unknown command; this peer knows%s%s quit\"}\n", peer.train ? " train" : "",
+                   peer.examples ? " examples" : "");
         }
         fflush(stdout);
     }
-    free(parameters);
     return 0;
 }
 #endif

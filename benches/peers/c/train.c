@@ -3,7 +3,7 @@
  *
  * clang does best at -O2; its -O3 unrolls these loops into gathers and is several times slower.
  */
-#include "protocol.h"
+#include "tokens.h"
 
 #define PADDED ((VOCAB + 15) / 16 * 16) /* classes in whole vectors; the padding holds zeros */
 
@@ -138,4 +138,4 @@ static double train(Parameters *parameters, const Data *data, uint32_t steps) {
     return now() - start;
 }
 
-int main(int argc, char **argv) { return serve(argc, argv, "C, auto-vectorised", COMPILER, train, NULL); }
+int main(int argc, char **argv) { return serve_tokens(argc, argv, "C, auto-vectorised", COMPILER, train, NULL); }

@@ -3,7 +3,7 @@
 // Activations lie [feature][example], lanes over the batch. All six products are one contraction on a tile of
 // rows x vectors held in registers, with the update or the activation applied before the tile is stored. Only the two
 // weight gradients want lanes over classes and neurons; for them d_logits and d_z are transposed in registers.
-#include "../c/protocol.h"
+#include "../c/tokens.h"
 
 #include <algorithm>
 #include <utility>
@@ -223,5 +223,5 @@ static double train(Parameters *parameters, const Data *data, uint32_t steps) {
 }
 
 int main(int argc, char **argv) {
-    return serve(argc, argv, "C++, hand-vectorised", COMPILER, train, nullptr);
+    return serve_tokens(argc, argv, "C++, hand-vectorised", COMPILER, train, nullptr);
 }

@@ -1,5 +1,5 @@
 // Eigen with every size fixed at compile time, one column an example; Eigen's own vectorised tanh and exp.
-#include "../c/protocol.h"
+#include "../c/tokens.h"
 
 #include <Eigen/Core>
 
@@ -74,5 +74,5 @@ static double train(Parameters *p, const Data *data, uint32_t steps) {
 }
 
 int main(int argc, char **argv) {
-    return serve(argc, argv, "C++ with Eigen, fixed sizes", "Eigen " EIGEN_VERSION ", " COMPILER, train, NULL);
+    return serve_tokens(argc, argv, "C++ with Eigen, fixed sizes", "Eigen " EIGEN_VERSION ", " COMPILER, train, NULL);
 }

@@ -4,7 +4,7 @@
  * neither learns nor scatters into the table, and minimises the squared error of sigmoids. Only the dense layers'
  * time compares, and its loss is therefore null.
  */
-#include "../c/protocol.h"
+#include "../c/tokens.h"
 
 #include <floatfann.h>
 
@@ -43,4 +43,4 @@ static void examples(const Data *data, uint32_t count) {
     fann_destroy(net);
 }
 
-int main(int argc, char **argv) { return serve(argc, argv, "FANN", "FANN 2.2, " COMPILER, NULL, examples); }
+int main(int argc, char **argv) { return serve_tokens(argc, argv, "FANN", "FANN 2.2, " COMPILER, NULL, examples); }

@@ -2,12 +2,14 @@
 
 #[path = "../../protocol.rs"]
 mod protocol;
+#[path = "../../tokens.rs"]
+mod tokens;
 
 use std::time::Instant;
 
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
 use burn_flex as _; // named in Cargo.toml only to switch on its AVX-512 products
-use protocol::{Data, Parameters};
+use tokens::{Parameters, Tokens};
 
 fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor
@@ -22,7 +24,7 @@ fn updated<const D: usize>(old: Tensor<D>, gradient: Option<Tensor<D>>, rate: f3
     (old.inner() - gradient * rate).autodiff().require_grad()
 }
 
-fn run(data: &Data) -> (f64, Parameters) {
+fn run(data: &Tokens) -> (f64, Parameters) {
     let plain = Device::flex();
     let device = plain.clone().autodiff();
     let matrix = |values: &[f32], rows, columns| {

@@ -2,14 +2,16 @@
 
 #[path = "../../protocol.rs"]
 mod protocol;
+#[path = "../../tokens.rs"]
+mod tokens;
 
 use std::time::Instant;
 
 use candle_core::{Device, Result, Tensor, Var};
 use candle_nn::{Optimizer, SGD, loss::cross_entropy};
-use protocol::{Data, Parameters};
+use tokens::{Parameters, Tokens};
 
-fn run(data: &Data) -> Result<(f64, Parameters)> {
+fn run(data: &Tokens) -> Result<(f64, Parameters)> {
     let cpu = Device::Cpu;
     let examples = data.targets.len();
     let as_u32 = |bytes: &[u8]| {
@@ -58,7 +60,7 @@ fn run(data: &Data) -> Result<(f64, Parameters)> {
 }
 
 fn main() {
-    protocol::serve("Rust candle", "candle 0.11.1", |data| {
+    protocol::serve("Rust candle", "candle 0.11.1", |data: &Tokens| {
         run(data).expect("candle accepts these shapes")
     });
 }

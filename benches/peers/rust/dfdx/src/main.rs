@@ -2,11 +2,13 @@
 
 #[path = "../../protocol.rs"]
 mod protocol;
+#[path = "../../tokens.rs"]
+mod tokens;
 
 use std::time::Instant;
 
 use dfdx::prelude::*;
-use protocol::{Data, Parameters};
+use tokens::{Parameters, Tokens};
 
 const VOCAB: usize = 27;
 const CONTEXT: usize = 3;
@@ -15,7 +17,7 @@ const INPUTS: usize = CONTEXT * EMBED;
 const HIDDEN: usize = 100;
 const BATCH: usize = 32;
 
-fn run(data: &Data) -> (f64, Parameters) {
+fn run(data: &Tokens) -> (f64, Parameters) {
     data.expect_shape([VOCAB, CONTEXT, EMBED, HIDDEN, BATCH]);
     let cpu = Cpu::default();
     let start = &data.initial;

@@ -4,11 +4,13 @@
 mod math;
 #[path = "../../protocol.rs"]
 mod protocol;
+#[path = "../../tokens.rs"]
+mod tokens;
 
 use std::time::Instant;
 
 use nalgebra::{SMatrix, SVector};
-use protocol::{Data, Parameters};
+use tokens::{Parameters, Tokens};
 
 const VOCAB: usize = 27;
 const CONTEXT: usize = 3;
@@ -17,7 +19,7 @@ const INPUTS: usize = CONTEXT * EMBED;
 const HIDDEN: usize = 100;
 const BATCH: usize = 32;
 
-fn train(data: &Data) -> (f64, Parameters) {
+fn train(data: &Tokens) -> (f64, Parameters) {
     data.expect_shape([VOCAB, CONTEXT, EMBED, HIDDEN, BATCH]);
     let rate = data.learning_rate;
     // Row-major files read as column-major are the transposes, which is what columns of examples want.

@@ -4,18 +4,20 @@
 mod math;
 #[path = "../../protocol.rs"]
 mod protocol;
+#[path = "../../tokens.rs"]
+mod tokens;
 
 use std::time::Instant;
 
 use ndarray::linalg::general_mat_mul;
 use ndarray::{Array1, Array2, Axis, Zip};
-use protocol::{Data, Parameters};
+use tokens::{Parameters, Tokens};
 
 fn matrix(rows: usize, columns: usize, values: &[f32]) -> Array2<f32> {
     Array2::from_shape_vec((rows, columns), values.to_vec()).expect("protocol.rs checked the size")
 }
 
-fn train(data: &Data) -> (f64, Parameters) {
+fn train(data: &Tokens) -> (f64, Parameters) {
     let (batch, vocab, hidden_width, embed) = (data.batch, data.vocab, data.hidden, data.embed);
     let rate = data.learning_rate;
     let start = &data.initial;
