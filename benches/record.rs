@@ -18,7 +18,7 @@ use report::contest::Contest;
 use support::effort::Effort;
 use support::machine::Machine;
 use support::task::task;
-use tables::{example, growth, roofline};
+use tables::{embedders, example, growth, roofline};
 
 /// Rounds of everyone. Who takes seconds takes part in every fourth.
 const ROUNDS: usize = 20;
@@ -42,7 +42,12 @@ fn main() {
         eprintln!("not pinned to a core; on Linux, `taskset -c 0 cargo bench …` does it");
     }
     let contest = Contest::run(task(), effort, effort.rounds(rounds));
-    let sections = [roofline::measure, growth::measure, example::measure];
+    let sections = [
+        roofline::measure,
+        growth::measure,
+        embedders::measure,
+        example::measure,
+    ];
     let report = Report {
         machine,
         source: task().source,

@@ -145,10 +145,8 @@ impl Entries {
     fn admit_peers(&mut self, task: &'static Task, steps: usize) {
         let data = task.peer_data().write();
         let data = data.expect("the target directory can be written to");
-        for spec in peers::all() {
-            if spec.answers == Answers::Train {
-                self.admit_peer(task, spec, &data, steps);
-            }
+        for spec in peers::that_answer(Answers::Train) {
+            self.admit_peer(task, spec, &data, steps);
         }
     }
 

@@ -11,8 +11,10 @@ use serde_json::Value;
 /// What a peer can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answers {
-    /// Minibatches.
+    /// Minibatches of the name model.
     Train,
+    /// Minibatches of models of features.
+    Features,
     /// One example at a time.
     Examples,
 }
@@ -55,16 +57,17 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers")
 }
 
-/// All peers that there are, installed or not.
+/// The peers for these, installed or not.
 ///
 /// # Panics
 ///
 /// If `peers.json` is not as `../peers/README.md` describes it.
-pub(crate) fn all() -> Vec<Spec> {
+pub(crate) fn that_answer(answers: Answers) -> Vec<Spec> {
     let path = folder().join("peers.json");
     let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
     let specs: Vec<Value> = serde_json::from_str(&text).expect("peers.json is a list");
-    specs.iter().map(Spec::new).collect()
+    let specs = specs.iter().map(Spec::new);
+    specs.filter(|spec| spec.answers == answers).collect()
 }
 
 impl Spec {
@@ -75,6 +78,7 @@ impl Spec {
             id: text(&entry["id"]),
             answers: match &*text(&entry["answers"]) {
                 "train" => Answers::Train,
+                "features" => Answers::Features,
                 "examples" => Answers::Examples,
                 other => panic!("no peer can answer {other:?}"),
             },

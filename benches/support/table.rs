@@ -10,16 +10,17 @@ pub(crate) struct Table {
 
 impl Table {
     /// With a header only.
-    pub(crate) fn new<const N: usize>(header: [&str; N]) -> Self {
+    pub(crate) fn new<'a>(header: impl IntoIterator<Item = &'a str>) -> Self {
         Self {
-            rows: vec![header.map(String::from).into()],
+            rows: vec![header.into_iter().map(String::from).collect()],
         }
     }
 
     /// Adds a row at the end.
-    pub(crate) fn push<const N: usize>(&mut self, row: [String; N]) {
-        debug_assert_eq!(N, self.rows[0].len());
-        self.rows.push(row.into());
+    pub(crate) fn push(&mut self, row: impl IntoIterator<Item = String>) {
+        let row: Vec<String> = row.into_iter().collect();
+        debug_assert_eq!(row.len(), self.rows[0].len());
+        self.rows.push(row);
     }
 }
 

@@ -48,31 +48,63 @@ def load(folder, steps):
         sys.exit(f"{path} is missing")
     s = SimpleNamespace(**json.loads(path.read_text()))
     s.steps = steps
-    s.contexts = read(folder, "contexts.u8", np.uint8, (s.examples, s.context)).astype(np.int64)
-    s.targets = read(folder, "targets.u8", np.uint8, (s.examples,)).astype(np.int64)
     s.indices = read(folder, "indices.u32", "<u4", (steps, s.batch)).astype(np.int64)
-    shapes = [
-        (s.vocab, s.embed), (s.context * s.embed, s.hidden), (s.hidden,), (s.hidden, s.vocab), (s.vocab,),
-    ]  # C, W1, b1, W2, b2
+    if is_of_features(s):
+        s.features = read(folder, "features.f32", "<f4", (s.examples, s.widths[0]))
+        if s.head == "regression":
+            s.targets = read(folder, "targets.f32", "<f4", (s.examples, s.widths[-1]))
+        else:
+            s.targets = read(folder, "targets.f32", "<f4", (s.examples,)).astype(np.int64)
+        layers = zip(s.widths, s.widths[1:])
+        shapes = [shape for inputs, outputs in layers for shape in [(inputs, outputs), (outputs,)]]
+    else:
+        s.contexts = read(folder, "contexts.u8", np.uint8, (s.examples, s.context)).astype(np.int64)
+        s.targets = read(folder, "targets.u8", np.uint8, (s.examples,)).astype(np.int64)
+        shapes = [
+            (s.vocab, s.embed), (s.context * s.embed, s.hidden), (s.hidden,), (s.hidden, s.vocab), (s.vocab,),
+        ]  # C, W1, b1, W2, b2
     sizes = [int(np.prod(shape)) for shape in shapes]
     flat = read(folder, "initial.f32", "<f4", (sum(sizes),))
     s.initial = [part.reshape(shape).copy() for part, shape in zip(np.split(flat, np.cumsum(sizes)[:-1]), shapes)]
     return s
 
 
+def is_of_features(shape):
+    return hasattr(shape, "widths")
+
+
 def full_loss(parameters, data):
-    """Mean cross-entropy of the whole train split in f64: one judge for all peers, outside the timed part."""
-    C, W1, b1, W2, b2 = (np.asarray(p, dtype=np.float64) for p in parameters)
-    total = 0.0
-    for start in range(0, data.examples, 16384):
-        part = slice(start, start + 16384)
-        x = C[data.contexts[part]].reshape(-1, W1.shape[0])
-        logits = np.tanh(x @ W1 + b1) @ W2 + b2
-        top = logits.max(1, keepdims=True)
-        log_sum = np.log(np.exp(logits - top).sum(1)) + top[:, 0]
-        targets = data.targets[part]
-        total += (log_sum - logits[np.arange(len(targets)), targets]).sum()
-    return total / data.examples
+    """Mean loss of all examples in f64: one judge for all peers, outside the timed part."""
+    parameters = [np.asarray(p, dtype=np.float64) for p in parameters]
+    loss_of = features_loss if is_of_features(data) else tokens_loss
+    parts = (slice(start, start + 16384) for start in range(0, data.examples, 16384))
+    return sum(loss_of(parameters, data, part).sum() for part in parts) / data.examples
+
+
+def tokens_loss(parameters, data, part):
+    C, W1, b1, W2, b2 = parameters
+    x = C[data.contexts[part]].reshape(-1, W1.shape[0])
+    return cross_entropy(np.tanh(x @ W1 + b1) @ W2 + b2, data.targets[part])
+
+
+def features_loss(parameters, data, part):
+    outputs = data.features[part].astype(np.float64)
+    for weights, bias in zip(parameters[::2], parameters[1::2]):
+        outputs = outputs @ weights + bias
+        if weights is not parameters[-2]:
+            outputs = np.tanh(outputs) if data.activation == "tanh" else np.maximum(outputs, 0)
+    targets = data.targets[part]
+    if data.head == "regression":
+        return ((outputs - targets) ** 2).mean(1)
+    if data.head == "binary":
+        return np.logaddexp(0, outputs[:, 0]) - targets * outputs[:, 0]
+    return cross_entropy(outputs, targets)
+
+
+def cross_entropy(logits, targets):
+    top = logits.max(1, keepdims=True)
+    log_sum = np.log(np.exp(logits - top).sum(1)) + top[:, 0]
+    return log_sum - logits[np.arange(len(targets)), targets]
 
 
 def say(**message):
