@@ -16,9 +16,9 @@ use crate::support::table::{Table, grouped, number};
 use crate::support::{fma_peak, fraction, native};
 use case::{Case, FeatureHead, case};
 
-/// Steps at a time, about as many as make so many multiply-adds: a few milliseconds, so that all turns of
-/// a round meet the same clock, and the first steps, which find the caches emptied by others, are few
-/// among them.
+/// The least and the most steps at a time, about as many as make so many multiply-adds: a few
+/// milliseconds, so that all turns of a round meet the same clock, and the first steps, which find the
+/// caches emptied by others, are few among them.
 const STEPS: [usize; 2] = [40, 400];
 const SLICE: usize = 60_000_000;
 const ROUNDS: usize = 60;

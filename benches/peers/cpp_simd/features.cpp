@@ -1,5 +1,6 @@
-// Models of features with AdamW, in the style of train.cpp: every size a constant, lanes over the batch,
-// products on register tiles, and the update applied to a gradient before it leaves the registers.
+// Models of features with AdamW, in the style of train.cpp: every size a constant, lanes over the
+// batch, products on register tiles, and the update applied to a gradient before it leaves the
+// registers.
 //
 // The shapes that it takes stand at the end.
 #include "../c/protocol.h"
@@ -44,8 +45,8 @@ INLINE Vector square_root(Vector x) {
 #endif
 }
 
-// Lane r of what it returns is the sum of the lanes of rows[r], which are overwritten: a transposition
-// that adds up what it has brought together.
+// Lane r of what it returns is the sum of the lanes of rows[r], which are overwritten: a
+// transposition that adds up what it has brought together.
 INLINE Vector sums_of_rows(Vector *rows) {
     constexpr auto lanes = std::make_integer_sequence<int, LANES>();
     const auto halve = [&](auto stage) {
@@ -113,7 +114,7 @@ struct Layers {
         next.end(to);
     }
 
-    // A whole step, from the inputs to the gradients with respect to them, unless they are features.
+    // A whole step, from the inputs to the gradients with respect to them, if not the features.
     template <bool IS_FIRST>
     INLINE void step(const Vector (*inputs)[BATCHES], Vector (*d_inputs)[BATCHES],
                      const float *targets, const AdamW &rule) {

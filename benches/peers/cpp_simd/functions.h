@@ -1,5 +1,5 @@
-// tanh, exp and ln. With -DEQUAL_WORK they are the formulas of this crate (src/kernels/math.rs), which
-// come to the same bits when the compiler keeps the order of operations: -fno-fast-math.
+// tanh, exp and ln. With -DEQUAL_WORK they are the formulas of this crate (src/kernels/math.rs), on
+// condition that the compiler keeps the order of operations: -fno-fast-math.
 #ifndef FUNCTIONS_H
 #define FUNCTIONS_H
 
@@ -75,7 +75,7 @@ constexpr bool IS_EQUAL = true;
 constexpr float TO_INTEGER = 12582912.0f;
 constexpr float LOG2_E = 1.44269504f, LN_2 = 0.693147182f;
 
-// 2^(k / 8) for k + TO_INTEGER: the exponent's bits, and one of eight roots less what k adds to them.
+// 2^(k / 8) for k + TO_INTEGER: the exponent's bits, and one of eight roots less what k adds.
 INLINE Vector power_of_eighth_root_of_two(Vector shifted) {
     alignas(64) static constexpr int32_t ROOTS[16] = {
         0x3f800000, 0x3f7b95c2, 0x3f7837f0, 0x3f75fed7,  // eight of them, twice

