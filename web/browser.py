@@ -145,14 +145,18 @@ def served():
 def browsing():
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as directory:
         driver = subprocess.Popen(
-            ["chromedriver", "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            ["chromedriver", "--port=0"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
         )
         try:
             ports = (re.search(r"successfully on port (\d+)", line) for line in driver.stdout)
             port = next(match[1] for match in ports if match)
             browser = Browser(port, os.path.join(directory, "profile"))
             downloads = pathlib.Path(directory, "downloads")
-            browser.devtools("Page.setDownloadBehavior", behavior="allow", downloadPath=str(downloads))
+            where = {"behavior": "allow", "downloadPath": str(downloads)}
+            browser.devtools("Page.setDownloadBehavior", **where)
             browser.downloads = downloads
             try:
                 yield browser
@@ -223,7 +227,8 @@ class Test:
         browser.click("#main")
         status = self.finish()
         assert browser.text("#checksum") == expected, browser.text("#checksum")
-        print(f"{status}\nnatively {seconds} s on portable, {fastest} s on {self.fastest_backend()}")
+        print(status)
+        print(f"natively {seconds} s on portable, {fastest} s on {self.fastest_backend()}")
         assert browser.text("#here td") == re.search(r"took ([\d.]+) s", status)[1]
         self.photograph("playing")
         self.shown()
@@ -348,7 +353,8 @@ class Test:
         """Every control has a name for a screen reader."""
         nameless = self.browser.run(
             """
-            const controls = document.querySelectorAll("button, input, canvas, section, form, table");
+            const kinds = "button, input, canvas, section, form, table";
+            const controls = document.querySelectorAll(kinds);
             return [...controls].filter((control) => {
                 const isNamed = control.labels?.length > 0 || control.ariaLabel ||
                     control.getAttribute("aria-labelledby") || control.textContent.trim();

@@ -26,8 +26,8 @@ export class LettersPicture {
   }
 
   /**
-   * Draws the letters at a point between two frames. `rounds` says how far their places are settled.
-   * Returns whether letters still moved.
+   * Draws the letters at a point between two frames. `rounds` says how far their places are
+   * settled. Returns whether letters still moved.
    */
   draw(history, shown, isTrailed, rounds = 3) {
     const { frames } = history;

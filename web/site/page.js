@@ -30,7 +30,7 @@ const worker = new Worker(new URL("worker.js", import.meta.url), { type: "module
 let state = "loading";
 /** Settings of the run that there is. */
 let settings;
-/** { frames: [{ step, loss, letters }], looks: [{ step, validation }], inventions: [{ step, names }] } */
+/** Lists of { step, loss, letters }, { step, validation } and { step, names }. */
 let history = { frames: [], looks: [], inventions: [] };
 let latest = 0;
 let end = POST.steps;
@@ -270,7 +270,8 @@ function setState(next) {
   $("main").disabled = !isUsable;
   $("main").textContent = LABELS[state]();
   $("restart").hidden = !["paused", "finished"].includes(state);
-  for (const id of ["invent", "save"]) $(id).disabled = !["ready", "paused", "finished"].includes(state);
+  const isIdle = ["ready", "paused", "finished"].includes(state);
+  for (const id of ["invent", "save"]) $(id).disabled = !isIdle;
   showUnused();
   const each = latest > 0 ? ` (${duration(seconds / latest)} a step)` : "";
   const steps = number.format(latest);
@@ -291,7 +292,10 @@ function say(text) {
 }
 
 /** What the pictures do, where they are behind. */
-const slowed = () => (isCalm.matches || seconds > WATCHED / 1_000 ? "" : " Slowed down below, to watch.");
+function slowed() {
+  const isBehind = !isCalm.matches && seconds < WATCHED / 1_000;
+  return isBehind ? " Slowed down below, to watch." : "";
+}
 
 /** Not read aloud: the status says when it is over. */
 function showProgress() {
@@ -367,7 +371,8 @@ for (const value of [0.1, 1, 10, 100]) {
 function describe() {
   const { validation } = history.looks.at(-1);
   const steps = number.format(latest);
-  $("loss").ariaLabel = `The loss curve: ${validation.toFixed(2)} nats a letter on the validation part after ${steps} steps`;
+  const loss = `${validation.toFixed(2)} nats a letter on the validation part`;
+  $("loss").ariaLabel = `The loss curve: ${loss} after ${steps} steps`;
   $("letters").ariaLabel = `The letters at the places that the model has learned in ${steps} steps`;
 }
 

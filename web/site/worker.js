@@ -130,7 +130,9 @@ function call() {
   step += steps;
   seconds += milliseconds / 1_000;
   if (milliseconds > LONGEST_CALL) callSteps = Math.max(1, steps >> 1);
-  else if (milliseconds < LONGEST_CALL / 4) callSteps = Math.min(MOST_STEPS, callSteps + FIRST_STEPS);
+  else if (milliseconds < LONGEST_CALL / 4) {
+    callSteps = Math.min(MOST_STEPS, callSteps + FIRST_STEPS);
+  }
   return { step, loss, letters: trainer.letters() };
 }
 

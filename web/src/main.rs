@@ -4,9 +4,10 @@
 //! fused-mlp-web one|two STEPS [BACKEND [FILE]]
 //! ```
 //!
-//! trains with the page's settings, on the sample of names or those of a file, and prints the checksum
-//! of the parameters and the seconds. The default backend is `portable`, the one of WebAssembly: where
-//! the compiler was told of no fused multiply-add, as on plain x86-64, it rounds as WebAssembly does.
+//! trains with the page's settings, on the sample of names or those of a file, and prints the
+//! checksum of the parameters and the seconds. The default backend is `portable`, the one of
+//! WebAssembly: where the compiler was told of no fused multiply-add, as on plain x86-64, it rounds
+//! as WebAssembly does.
 
 use std::error::Error;
 use std::time::{Duration, Instant};

@@ -6,8 +6,8 @@ use crate::run::TOKENS;
 const FIRST_ROUNDS: usize = 100;
 const ROUNDS: usize = 4;
 
-/// The two principal axes of the embeddings. Each picture starts from the axes of the one before, so
-/// that points move smoothly while a model is trained.
+/// The two principal axes of the embeddings. Each picture starts from the axes of the one before,
+/// so that points move smoothly while a model is trained.
 pub(crate) struct Plane {
     axes: [Vec<f32>; 2],
     is_new: bool,
@@ -47,7 +47,8 @@ impl Plane {
         std::array::from_fn(|token| self.axes.each_ref().map(|axis| dot(&centred[token], axis)))
     }
 
-    /// One round: both axes times the covariance matrix, the second without its part along the first.
+    /// One round: both axes times the covariance matrix, the second without its part along the
+    /// first.
     fn turn(&mut self, centred: &[Vec<f32>]) {
         let width = self.axes[0].len();
         for index in 0..2 {

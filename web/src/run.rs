@@ -73,7 +73,8 @@ pub trait Run {
     /// As [`Trainer::evaluate`].
     fn evaluate(&mut self, part: Part) -> Result<f32, Error>;
 
-    /// The token embeddings: their two numbers, or their two principal components if there are more.
+    /// The token embeddings: their two numbers, or their two principal components if there are
+    /// more.
     fn letters(&mut self) -> [[f32; 2]; TOKENS];
 
     /// A new name. Training takes no notice of it.
