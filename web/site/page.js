@@ -36,7 +36,8 @@ let latest = 0;
 let end = POST.steps;
 let seconds = 0;
 let shown = 0;
-/** Whether the training begins as soon as the run has started. */
+/** Whether the worker was asked for a new run, and whether to train as soon as it is there. */
+let isStarting = false;
 let trainsNext = false;
 /** Whether the visitor looks back to an earlier step. */
 let isBack = false;
@@ -64,7 +65,12 @@ function chosen() {
 const isChosen = () => JSON.stringify(chosen()) === JSON.stringify(settings);
 
 /** Starts anew with the settings that are chosen. */
-const start = () => ask("start", { settings: chosen() });
+const start = () => askForRun("start", {});
+
+function askForRun(task, more, transfer) {
+  isStarting = true;
+  ask(task, { ...more, settings: chosen() }, transfer);
+}
 
 function train() {
   setState("training");
@@ -83,6 +89,10 @@ function showPictures() {
 form.addEventListener("submit", (event) => {
   event.preventDefault();
   clearError();
+  if (isStarting) {
+    trainsNext = true;
+    return;
+  }
   if (state === "training") {
     ask("pause");
     return;
@@ -153,12 +163,12 @@ async function takeFiles([file, ...others]) {
   }
   if (!file.name.endsWith(".safetensors")) return takeNames(bytes, file.name);
   pendingSource = file.name;
-  ask("load", { bytes, settings: chosen() }, [bytes.buffer]);
+  askForRun("load", { bytes }, [bytes.buffer]);
 }
 
 function takeNames(bytes, name) {
   pendingSource = name;
-  ask("names", { bytes, settings: chosen() }, bytes ? [bytes.buffer] : []);
+  askForRun("names", { bytes }, bytes ? [bytes.buffer] : []);
 }
 
 // From the worker.
@@ -190,6 +200,7 @@ const news = {
       layers === 1 ? "their two learned numbers" : "two principal components of ten numbers";
     for (const id of ["train-loss", "test-loss", "checksum"]) $(id).textContent = "–";
     showLoss("validation", validation);
+    isStarting = false;
     setState("ready");
     if (isLoaded) say(`Ready, with the weights of ${pendingSource}.`);
     showTime();
@@ -240,7 +251,7 @@ const news = {
   },
 
   failed({ task, text, isBroken }) {
-    trainsNext = false;
+    isStarting = trainsNext = false;
     if (isBroken) setState("broken");
     showError(task === "names" || task === "load" ? `${pendingSource}: ${text}.` : `${text}.`);
   },
