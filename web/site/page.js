@@ -341,6 +341,8 @@ function duration(value) {
 function showTime() {
   const here = $("here");
   const isOver = state === "finished";
+  const isAsLong = !isOver || latest === POST.steps;
+  here.cells[0].textContent = isAsLong ? "this tab" : `this tab, ${number.format(latest)} steps`;
   here.cells[1].textContent = isOver ? inSeconds(seconds) : "–";
   if (isOver) place(here, seconds);
   else delete here.dataset.seconds;
