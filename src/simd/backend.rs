@@ -33,8 +33,8 @@ pub(crate) trait Kernel {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Backend(Token);
 
-/// Declares the backends, slowest first: module, which is also the name, token, and whether it has instructions of its own (`native`), so that a kernel
-/// is worth compiling for each model, or not (`general`).
+/// Declares the backends, slowest first: module, which is also the name, token, and whether a kernel is worth compiling for each
+/// model (`native`), or not (`general`), or only on processors for which there is no other backend (`last_resort`).
 macro_rules! backends {
     ($($(#[$processor:meta])? $name:ident::$Token:ident, $kind:ident;)*) => {
         #[derive(Clone, Copy, PartialEq, Eq)]
@@ -95,6 +95,20 @@ macro_rules! backends {
         let _ = $token;
         Err($kernel)
     }};
+    (@if_native last_resort, $token:ident, $kernel:ident) => {
+        if cfg!(target_arch = "x86_64") {
+            backends!(@if_native general, $token, $kernel)
+        } else {
+            backends!(@if_native native, $token, $kernel)
+        }
+    };
+    (@general last_resort, $token:ident, $kernel:ident) => {
+        if cfg!(target_arch = "x86_64") {
+            backends!(@general general, $token, $kernel)
+        } else {
+            backends!(@general native, $token, $kernel)
+        }
+    };
     (@general general, $token:ident, $kernel:ident) => {
         $token.enter($kernel)
     };
@@ -109,7 +123,7 @@ macro_rules! backends {
 
 backends! {
     scalar::Scalar, general;
-    portable::Portable, general;
+    portable::Portable, last_resort;
     #[cfg(target_arch = "x86_64")]
     avx2::Avx2, native;
     #[cfg(target_arch = "x86_64")]
