@@ -5,12 +5,14 @@
 //! ```
 //!
 //! A step of a small network is over before a second thread has woken up, so what is worth spreading over cores is whole
-//! trainings. Each belongs to one thread, and its result to its seed and rate alone: the sweep is run on one thread and on
-//! all, and must come out the same to the bit.
+//! trainings. Each belongs to one thread, and its result to its seed and rate alone: the sweep is run on one thread, on two, four and
+//! so on up to all cores, and must come out the same to the bit. A second picture shows how many networks a second each number of
+//! threads has trained.
 
 mod training;
 
 use std::error::Error;
+use std::iter::successors;
 use std::time::Instant;
 
 use fused_mlp::{Corpus, Vocabulary};
@@ -30,10 +32,18 @@ fn main() -> Result<(), Box<dyn Error>> {
         names.dev.windows(&vocabulary)?,
     );
 
-    let on_one = sweep(1, &train, &dev)?;
-    let threads = rayon::current_num_threads().max(2); // a comparison, even on a single core
-    let on_all = sweep(threads, &train, &dev)?;
-    assert!(on_one == on_all, "the number of threads must not matter");
+    let (on_one, per_second) = sweep(1, &train, &dev)?;
+    let mut throughput = vec![(1.0, per_second)];
+    let cores = rayon::current_num_threads().max(2); // a comparison, even on a single core
+    let doubled = successors(Some(2), |threads| Some(2 * threads));
+    for threads in doubled
+        .take_while(|&threads| threads < cores)
+        .chain([cores])
+    {
+        let (outcomes, per_second) = sweep(threads, &train, &dev)?;
+        assert!(outcomes == on_one, "the number of threads must not matter");
+        throughput.push((threads as f64, per_second));
+    }
     let all = on_one.iter().fold(0, |hash, outcome| {
         mix(mix(hash, outcome.parameters), outcome.best.to_bits().into())
     });
@@ -72,11 +82,37 @@ fn main() -> Result<(), Box<dyn Error>> {
         ],
     )?;
     println!("wrote {}", path.display());
+
+    let most = throughput[0].1 * cores as f64;
+    let whole = |number: f64| format!("{number:.0}");
+    let path = plot::draw(
+        "sweep-threads.svg",
+        "256 networks on several threads",
+        [
+            Axis("threads", 0.0..cores as f64 * 1.05, whole),
+            Axis("networks a second", 0.0..most * 1.2, whole),
+        ],
+        vec![
+            plot::line(
+                "as many times one thread",
+                GREY,
+                2,
+                vec![(0.0, 0.0), (cores as f64, most)],
+            ),
+            plot::line("measured", BLUE, 3, throughput.clone()),
+            plot::dots("each number of threads", BLUE, 6, throughput),
+        ],
+    )?;
+    println!("wrote {}", path.display());
     Ok(())
 }
 
-/// Trains them all on so many threads; the outcomes come rate by rate, seed by seed.
-fn sweep(threads: usize, train: &Letters, dev: &Letters) -> Result<Vec<Outcome>, Box<dyn Error>> {
+/// Trains them all on so many threads. Gives the outcomes, rate by rate, seed by seed, and how many came a second.
+fn sweep(
+    threads: usize,
+    train: &Letters,
+    dev: &Letters,
+) -> Result<(Vec<Outcome>, f64), Box<dyn Error>> {
     let cases: Vec<_> = RATES
         .iter()
         .flat_map(|&rate| (0..SEEDS as u64).map(move |seed| (rate, seed)))
@@ -104,5 +140,5 @@ fn sweep(threads: usize, train: &Letters, dev: &Letters) -> Result<Vec<Outcome>,
         networks / seconds,
         networks * STEPS as f64 / seconds,
     );
-    Ok(outcomes)
+    Ok((outcomes, networks / seconds))
 }
