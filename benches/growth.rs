@@ -13,7 +13,7 @@ use criterion::{BenchmarkId, Throughput};
 
 use support::native;
 use tables::growth::{self, SHAPES};
-use tables::{embedders, times};
+use tables::{embedders, predictions, times};
 
 fn main() {
     let mut criterion = support::criterion();
@@ -35,5 +35,6 @@ fn main() {
     group.finish();
     tables::print(growth::measure);
     tables::print(embedders::measure);
+    tables::print(predictions::measure);
     criterion.final_summary();
 }

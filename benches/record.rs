@@ -18,7 +18,7 @@ use report::contest::Contest;
 use support::effort::Effort;
 use support::machine::Machine;
 use support::task::task;
-use tables::{embedders, example, growth, roofline};
+use tables::{embedders, example, growth, predictions, roofline};
 
 /// Rounds of everyone. Who takes seconds takes part in every fourth.
 const ROUNDS: usize = 20;
@@ -46,6 +46,7 @@ fn main() {
         roofline::measure,
         growth::measure,
         embedders::measure,
+        predictions::measure,
         example::measure,
     ];
     let report = Report {

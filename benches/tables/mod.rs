@@ -8,6 +8,7 @@
 pub(crate) mod embedders;
 pub(crate) mod example;
 pub(crate) mod growth;
+pub(crate) mod predictions;
 pub(crate) mod roofline;
 
 use std::fmt;
