@@ -173,6 +173,15 @@ pub enum Error {
         /// Number of examples.
         examples: usize,
     },
+    /// Partial gradients, perhaps from another machine, that do not belong where they are to be added; or that are not whole.
+    PartialGradients {
+        /// What of them.
+        what: &'static str,
+        /// What it must be.
+        expected: String,
+        /// What it is.
+        found: String,
+    },
     /// A weight file that is broken, hostile or of another model, or a model that cannot be written to one.
     WeightFile {
         /// What of it: its header, its data, or a tensor by the name that it has in the file.
@@ -339,6 +348,14 @@ impl fmt::Display for Error {
             Self::IndexOutOfRange { index, examples } => write!(
                 f,
                 "there is no example {index}; the data set has {examples}, numbered from 0"
+            ),
+            Self::PartialGradients {
+                what,
+                expected,
+                found,
+            } => write!(
+                f,
+                "partial gradients: {what} must be {expected}, not {found}"
             ),
             Self::WeightFile {
                 what,

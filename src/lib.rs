@@ -28,7 +28,7 @@
 //! | | |
 //! |---|---|
 //! | models | [`Mlp`] of [`Tokens`] or [`Dense`]; one to eight hidden layers of [`Tanh`], [`Relu`], [`LeakyRelu`], [`ClippedRelu`], [`Sigmoid`], [`Silu`], [`Gelu`] or [`Softplus`]; [`Softmax`], [`Regression`] or [`Binary`]; a regression's loss is [`SquaredError`] or [`Huber`] |
-//! | training | [`Trainer::step`] and [`Trainer::step_batch`] on batches, [`Trainer::step_one`] on one example; [`Trainer::step_with`] with a loss of your own, and [`losses`] to start from; [`Gradients`] as values, and those of the inputs; [`Sgd`], [`Momentum`], [`AdamW`]; clipping |
+//! | training | [`Trainer::step`] and [`Trainer::step_batch`] on batches, [`Trainer::step_one`] on one example; [`Trainer::step_with`] with a loss of your own, and [`losses`] to start from; [`Gradients`] as values, and those of the inputs; [`PartialGradients`] of a part of a batch, for training on many machines; [`Sgd`], [`Momentum`], [`AdamW`]; clipping |
 //! | whole runs | [`Trainer::fit`] by steps or epochs, [`Trainer::fit_batches`] on an iterator, each with a loss of your own too; [`schedule`], [`EarlyStopping`]; [`TrainingState`] to go on later |
 //! | prediction | [`Predictor`], one input at a time or whole batches; [`Confusion`]; [`sample`] |
 //! | data | [`Corpus`], [`Vocabulary`], [`Dataset`] with [weights](Dataset::with_weights), [`Minibatch`]; draws that are the same everywhere: [`random`] |
@@ -160,8 +160,8 @@ pub use rand_xoshiro::Xoshiro256PlusPlus;
 pub use rand_xoshiro::rand_core::{Rng, SeedableRng};
 pub use simd::Backend;
 pub use training::{
-    AdamW, Best, EarlyStopping, Fit, Fitted, Gradients, Length, Momentum, Optimizer, Plateau,
-    Progress, Sgd, Trainer, TrainingState, schedule,
+    AdamW, Best, BlockSum, EarlyStopping, Fit, Fitted, Gradients, Length, Momentum, Optimizer,
+    PartialGradients, Plateau, Progress, Sgd, Trainer, TrainingState, schedule,
 };
 
 /// The README's examples, compiled and run as tests so that they cannot rot. One of them has weight files.

@@ -9,7 +9,7 @@ use fused_mlp::losses::squared;
 use fused_mlp::random::StandardNormal;
 use fused_mlp::schedule::cosine;
 use fused_mlp::{
-    AdamW, Backend, Dataset, Dense, Error, Fit, Length, Mlp, Model, Momentum, Optimizer,
+    AdamW, Backend, Dataset, Dense, Error, Fit, Length, Minibatch, Mlp, Model, Momentum, Optimizer,
     Regression, Relu, SeedableRng, Sgd, Tanh, Trainer, TrainingState, Xoshiro256PlusPlus,
 };
 use proptest::prelude::*;
@@ -67,6 +67,7 @@ proptest! {
         let (inputs, targets) = examples(seed, count);
         let weights = (0..count).map(|example| (example % 7) as f32).collect();
         let data = Dataset::new(inputs.clone(), targets.clone()).unwrap();
+        let all: Vec<u32> = (0..).take(count).collect();
         let weighted = data.clone().with_weights(weights);
         let run = |threads, backend| {
             let mut trainer = trainer(optimizer, threads).with_backend(backend);
@@ -83,6 +84,12 @@ proptest! {
                 numbers.push(trainer.evaluate(weighted).unwrap_or(f32::NAN));
             }
             numbers.push(trainer.gradients(&inputs, &targets).unwrap().loss());
+            let mut batch = Minibatch::new(count);
+            data.select(&all, &mut batch).unwrap();
+            let blocks = batch.blocks() / 3..batch.blocks();
+            for sum in trainer.partial_gradients(&batch, blocks).unwrap().into_sums() {
+                numbers.extend(sum.gradients);
+            }
             let mut predictions = vec![[0.0; 3]; count];
             trainer.predict_batch(&inputs, &mut predictions).unwrap();
             numbers.extend(predictions.as_flattened());

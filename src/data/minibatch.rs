@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use super::examples::Examples;
+use crate::kernels::pairwise::Blocks;
 use crate::model::Example;
 
 /// A batch of examples of a [`Dataset`](super::Dataset), whose storage is used again from step to step.
@@ -57,6 +58,13 @@ impl<E: Example, T: Clone> Minibatch<E, T> {
     #[must_use]
     pub fn weights(&self) -> Option<&[f32]> {
         self.examples.weights.as_deref()
+    }
+
+    /// Blocks of 64 examples that a step computes it in; the last may be shorter. They can be shared between machines:
+    /// [`Trainer::partial_gradients`](crate::Trainer::partial_gradients).
+    #[must_use]
+    pub fn blocks(&self) -> usize {
+        Blocks::of(self.examples.inputs.len()).count()
     }
 
     pub(crate) fn examples(&self) -> &Examples<E, T> {

@@ -3,6 +3,8 @@
 //! Each takes blocks in a row, on storage of its own, and is left with partial sums whose places in the tree are known. The caller
 //! adds these in the order of the tree, so the bits are those of one thread, whatever the number of threads.
 
+use core::ops::Range;
+
 use super::dispatch::predict_chunks;
 use super::gradients::{Gradients, Task};
 use crate::kernels::chunk::Workspace;
@@ -29,14 +31,23 @@ impl Crew {
 
     /// As [`Gradients::add_blocks`], for all blocks of the batch.
     pub(super) fn add_all<M: Model>(&mut self, task: Task<'_>, gradients: &mut Gradients) -> f32 {
+        self.add_blocks::<M>(task, 0..task.blocks().count(), gradients)
+    }
+
+    /// As [`Gradients::add_blocks`], on gradients that forget the blocks before.
+    pub(super) fn add_blocks<M: Model>(
+        &mut self,
+        task: Task<'_>,
+        blocks: Range<usize>,
+        gradients: &mut Gradients,
+    ) -> f32 {
         gradients.start(task.batch.len);
         #[cfg(feature = "rayon")]
         if let Some(threads) = &mut self.threads
-            && let Some(parts) = threads.parts_of_step(M::SPEC, task.batch.len)
+            && let Some(parts) = threads.parts_of_step(M::SPEC, task.examples(&blocks))
         {
-            return threads.add_all::<M>(parts, task, gradients, &mut self.workspace);
+            return threads.add_blocks::<M>(parts, task, blocks, gradients, &mut self.workspace);
         }
-        let blocks = 0..Blocks::of(task.batch.len).count();
         gradients.add_blocks::<M>(task, blocks, &mut self.workspace)
     }
 

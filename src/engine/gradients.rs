@@ -10,6 +10,8 @@ use crate::kernels::buffer::Buffer;
 use crate::kernels::chunk::Workspace;
 use crate::kernels::finite::Sum;
 use crate::kernels::gradient_use::GradientUse;
+#[cfg(feature = "rayon")]
+use crate::kernels::pairwise::BLOCK;
 use crate::kernels::pairwise::{Blocks, Combine, PartialSum, PartialSums};
 use crate::model::{Batch, Model, ModelSpec};
 use crate::simd::{Backend, LANES};
@@ -49,6 +51,11 @@ impl Gradients {
     /// As [`whole`](Self::whole), for writing.
     pub(super) fn whole_mut(&mut self) -> &mut Buffer {
         &mut self.slots[0]
+    }
+
+    /// The partial sums, in the order of their blocks, with what was stored for each.
+    pub(super) fn sums(&self) -> impl Iterator<Item = (&PartialSum, &Buffer)> {
+        self.sums.waiting().iter().zip(&self.slots)
     }
 
     /// The sum of the losses of the blocks, in the order of the tree.
@@ -188,6 +195,15 @@ impl Gradients {
 impl<'a> Task<'a> {
     pub(super) fn blocks(self) -> Blocks {
         Blocks::of(self.batch.len)
+    }
+
+    /// Number of examples of some blocks.
+    #[cfg(feature = "rayon")]
+    pub(super) fn examples(self, blocks: &Range<usize>) -> usize {
+        self.batch
+            .len
+            .min(blocks.end * BLOCK)
+            .saturating_sub(blocks.start * BLOCK)
     }
 
     fn block<'b, M: Model>(

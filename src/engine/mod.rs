@@ -8,11 +8,12 @@ mod padding;
 mod threads;
 
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use self::crew::Crew;
 use self::dispatch::{check_batch, check_outputs, example_outputs, run};
 use self::gradients::{Gradients, Task};
-use self::padding::{Padded, pad, padded, padded_tensors, unpadded};
+use self::padding::{Padded, flat, pad, padded, padded_tensors, unpadded};
 use crate::error::Error;
 use crate::kernels::batch_outputs::BatchOutputs;
 use crate::kernels::buffer::Buffer;
@@ -21,6 +22,7 @@ use crate::kernels::example::ExampleGradients;
 use crate::kernels::finite::Outcome;
 use crate::kernels::gradient_use::GradientUse;
 use crate::kernels::input_gradients::InputGradients;
+use crate::kernels::pairwise::PartialSum;
 use crate::kernels::update::{Norm, Step, Update};
 use crate::model::{
     ACCUMULATORS, Batch, ExampleOf, Head, Model, ModelSpec, OutputsOf, PredictionOf, Weights,
@@ -135,6 +137,23 @@ impl Engine {
     pub(crate) fn gradients<M: Model>(&mut self, batch: Batch<'_>) -> f32 {
         self.differentiate::<M>(batch, Path::Batch, GradientUse::Store)
             .loss
+    }
+
+    /// The partial sums over some blocks of a checked batch of an `M`, each with its gradients in the order of the tensors.
+    pub(crate) fn partial_gradients<M: Model>(
+        &mut self,
+        batch: Batch<'_>,
+        blocks: Range<usize>,
+    ) -> impl Iterator<Item = (PartialSum, Vec<f32>)> {
+        let task = Task {
+            backend: self.backend,
+            parameters: self.parameters.vectors(),
+            batch,
+            gradient_use: GradientUse::Store,
+        };
+        self.crew.add_blocks::<M>(task, blocks, &mut self.gradients);
+        let sums = self.gradients.sums();
+        sums.map(|(sum, gradients)| (sum.clone(), flat(M::SPEC, gradients)))
     }
 
     /// The loss of a checked batch of an `M`; its gradients, or what they are used for, stay in their buffer.

@@ -1,5 +1,6 @@
 //! Between a model's exact shapes and the padded storage that kernels run on.
 
+use alloc::vec::Vec;
 use core::ops::Range;
 
 use crate::error::Error;
@@ -119,6 +120,18 @@ pub(super) fn pad<M: Model>(model: &M, buffer: &mut Buffer) {
             }
         }
     }
+}
+
+/// The numbers in padded storage without the padding, in the order of the tensors.
+pub(super) fn flat(spec: ModelSpec, buffer: &Buffer) -> Vec<f32> {
+    let tensors = || padded_tensors(spec);
+    let mut numbers = Vec::with_capacity(tensors().map(|padded| padded.tensor.len()).sum());
+    for padded in tensors() {
+        for row in 0..padded.tensor.rows {
+            numbers.extend(padded.row(row).map(|place| buffer.floats()[place]));
+        }
+    }
+    numbers
 }
 
 /// The model whose numbers are in padded storage.

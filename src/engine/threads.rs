@@ -4,6 +4,7 @@ use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
@@ -83,15 +84,16 @@ impl Threads {
         (parts > 1).then_some(parts)
     }
 
-    /// As [`Gradients::add_blocks`], for all blocks of the batch, in so many parts.
-    pub(super) fn add_all<M: Model>(
+    /// As [`Gradients::add_blocks`], in so many parts.
+    pub(super) fn add_blocks<M: Model>(
         &mut self,
         parts: usize,
         task: Task<'_>,
+        blocks: Range<usize>,
         gradients: &mut Gradients,
         workspace: &mut Workspace,
     ) -> f32 {
-        let bound = bounds(task, parts);
+        let bound = bounds(blocks, parts);
         let Self {
             pool,
             helpers,
@@ -109,7 +111,7 @@ impl Threads {
                     gradients.add_blocks::<M>(task, bound(part)..bound(part + 1), workspace);
                 });
             }
-            gradients.add_blocks::<M>(task, 0..bound(1), workspace);
+            gradients.add_blocks::<M>(task, bound(0)..bound(1), workspace);
         });
         let mut stored = 0.0;
         for helper in helpers {
@@ -128,7 +130,7 @@ impl Threads {
         gradients: &mut Gradients,
         workspace: &mut Workspace,
     ) {
-        let bound = bounds(task, parts);
+        let bound = bounds(0..task.blocks().count(), parts);
         let helpers = &mut self.helpers[..parts - 1];
         self.pool.in_place_scope(|scope| {
             for (part, helper) in (1..).zip(&mut *helpers) {
@@ -195,7 +197,7 @@ fn combine_on(pool: &ThreadPool, sums: &mut [f32], backend: Backend, combine: Co
 }
 
 /// The first block of each of so many parts, as even as can be; the last has all that is left.
-fn bounds(task: Task<'_>, parts: usize) -> impl Fn(usize) -> usize + Copy + Send {
-    let blocks = task.blocks().count();
-    move |part| blocks * part / parts
+fn bounds(blocks: Range<usize>, parts: usize) -> impl Fn(usize) -> usize + Copy + Send {
+    let (start, count) = (blocks.start, blocks.len());
+    move |part| start + count * part / parts
 }

@@ -46,6 +46,16 @@ impl Blocks {
         block * BLOCK..self.examples.min((block + 1) * BLOCK)
     }
 
+    /// Whether the tree has a sum over just these blocks.
+    pub(crate) fn has_sum(self, blocks: &Range<usize>) -> bool {
+        if blocks.is_empty() || blocks.end > self.count() {
+            return false;
+        }
+        let length = blocks.len().next_power_of_two();
+        let is_full = blocks.len() == length || blocks.end == self.count();
+        is_full && blocks.start.is_multiple_of(length)
+    }
+
     /// Whether the sum over some blocks is to be added to that over the blocks just before them.
     fn adds(self, earlier: &Range<usize>, blocks: &Range<usize>) -> bool {
         let length = earlier.len();

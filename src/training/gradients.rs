@@ -58,6 +58,15 @@ impl<M: Model> Gradients<M> {
         self.mean.tensors_mut()
     }
 
+    /// Those of a batch of which this is the sum of the losses, each times its weight, and the sum of the weights.
+    pub(super) fn of_sum(mean: M, loss: f64, weight: f64, examples: usize) -> Self {
+        Self {
+            mean,
+            loss: rounded(loss / weight),
+            examples,
+        }
+    }
+
     /// Multiplies the gradient, but not the loss, by a factor.
     pub fn scale(&mut self, factor: f32) {
         for (_, values) in self.mean.tensors_mut() {

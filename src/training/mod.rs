@@ -6,6 +6,7 @@ mod fit;
 mod gradients;
 mod optimizer;
 mod own_loss;
+mod partial_gradients;
 pub mod schedule;
 mod state;
 mod trainer;
@@ -14,6 +15,7 @@ pub use early_stopping::{Best, EarlyStopping, Plateau};
 pub use fit::{Fit, Fitted, Length, Progress};
 pub use gradients::Gradients;
 pub use optimizer::{AdamW, Momentum, Optimizer, Sgd};
+pub use partial_gradients::{BlockSum, PartialGradients};
 pub use state::TrainingState;
 pub use trainer::Trainer;
 

@@ -12,6 +12,7 @@ mod extremes;
 mod fit;
 mod gradients;
 mod own_loss;
+mod partial_gradients;
 mod pytorch;
 mod pytorch_deep;
 mod resume;
