@@ -19,10 +19,7 @@ use fused_mlp::{Corpus, Vocabulary};
 use indicatif::{ProgressBar, ProgressStyle};
 use plot::{Axis, BLUE, GREY};
 use rayon::prelude::*;
-use training::{Letters, Outcome, STEPS, mix, train_one};
-
-const RATES: [f32; 8] = [0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8];
-const SEEDS: usize = 32;
+use training::{Letters, Outcome, RATES, SEEDS, STEPS, mix, train_one};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let names = Corpus::sample().split(42)?;

@@ -4,6 +4,10 @@ use fused_mlp::{
     Dataset, Error, Minibatch, Model, NameModel, SeedableRng, Sgd, Trainer, Xoshiro256PlusPlus,
 };
 
+/// Learning rates.
+pub(crate) const RATES: [f32; 8] = [0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8];
+/// Networks at each of them.
+pub(crate) const SEEDS: usize = 32;
 /// Steps of each training.
 pub(crate) const STEPS: u64 = 1_000;
 /// Steps after which the loss is looked at; the best of these looks counts.
