@@ -57,6 +57,12 @@ fn main() -> ExitCode {
         eprintln!("MPI cannot be started twice in one process");
         return ExitCode::FAILURE;
     };
+    // Unwinding would end in MPI_Finalize, which waits for the other ranks.
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        report(panic);
+        std::process::abort();
+    }));
     let world = universe.world();
     let host = mpi::environment::processor_name().unwrap_or_default();
     let (rank, process) = (world.rank(), std::process::id());

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use fused_mlp::{
-    Backend, BlockSum, Dataset, Dense, Error, Minibatch, Mlp, Model, Optimizer, PartialGradients,
+    Backend, BlockSum, Dataset, Dense, Error, Minibatch, Mlp, Optimizer, PartialGradients,
     Regression, Relu, SeedableRng, Sgd, Silu, Softmax, Tanh, Tokens, Trainer, Xoshiro256PlusPlus,
 };
 use proptest::prelude::*;
@@ -75,7 +75,7 @@ proptest! {
     fn parts_combine_to_the_bits_of_a_step(
         len in 1..1_200_usize,
         is_weighted: bool,
-        optimizer in prop::sample::select(&optimizers()),
+        optimizer in prop::sample::select(optimizers().to_vec()),
         clipping in prop::option::of(Just(0.05)),
         cuts in prop::collection::vec(0..100_usize, 0..6),
     ) {
