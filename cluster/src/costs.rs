@@ -3,11 +3,12 @@
 use std::time::Instant;
 
 use fused_mlp::{
-    AdamW, Dataset, ExampleOf, Minibatch, Model, SeedableRng, TargetOf, Trainer, Xoshiro256PlusPlus,
+    AdamW, BlockSum, Dataset, ExampleOf, Minibatch, Model, PartialGradients, SeedableRng, TargetOf,
+    Trainer, Xoshiro256PlusPlus,
 };
 
 use crate::Failure;
-use crate::exchange::{share, sums_of};
+use crate::exchange::{pack, share, sums_of, unpack};
 use crate::models::{Names, Wide, data};
 
 /// A network between machines.
@@ -51,7 +52,7 @@ pub(crate) fn print() -> Result<(), Failure> {
 struct Measured {
     /// One block of 64 examples.
     block: f64,
-    /// Whatever is done once a step: taking the gradients out, and the update.
+    /// Whatever is done once a step: taking the gradients out, copying them to and from messages, and the update.
     update: f64,
 }
 
@@ -80,8 +81,9 @@ fn calculate<M: Model>(
     let gradients = trainer.partial_gradients(&batch, 0..64)?;
     let mut apply = f64::INFINITY;
     for _ in 0..30 {
+        let own = gradients.clone();
         let start = Instant::now();
-        trainer.apply(&gradients.whole()?)?;
+        trainer.apply(&copied(own, parameters)?.whole()?)?;
         apply = apply.min(start.elapsed().as_secs_f64());
     }
     let block = (many - few) / 63.0;
@@ -108,6 +110,22 @@ fn calculate<M: Model>(
         }
     }
     Ok(())
+}
+
+/// What an exchange does on a single rank: gradients are packed, unpacked, added, and put together.
+fn copied(own: PartialGradients, len: usize) -> Result<PartialGradients, Failure> {
+    let mut combined = PartialGradients::new(own.examples(), own.weight(), len)?;
+    let mut all = combined.clone();
+    let mut message = Vec::new();
+    for sum in own.into_sums() {
+        pack(&sum, 0..len, &mut message)?;
+    }
+    combined.add(unpack(&message))?;
+    for sum in combined.into_sums() {
+        let gradients = sum.gradients.clone();
+        all.add(BlockSum { gradients, ..sum })?;
+    }
+    Ok(all)
 }
 
 /// Seconds of a step: the largest share, the update, and the exchange.

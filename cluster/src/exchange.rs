@@ -141,7 +141,12 @@ pub(crate) fn sums_of(blocks: usize, share: Range<usize>) -> usize {
     sums
 }
 
-fn pack(sum: &BlockSum, slice: Range<usize>, into: &mut Vec<u32>) -> Result<(), Failure> {
+/// Adds a slice of a sum to a message, after its header.
+pub(crate) fn pack(
+    sum: &BlockSum,
+    slice: Range<usize>,
+    into: &mut Vec<u32>,
+) -> Result<(), Failure> {
     let loss = sum.loss.to_bits();
     into.extend([
         u32::try_from(sum.blocks.start)?,
@@ -153,7 +158,8 @@ fn pack(sum: &BlockSum, slice: Range<usize>, into: &mut Vec<u32>) -> Result<(), 
     Ok(())
 }
 
-fn unpack(message: &[u32]) -> BlockSum {
+/// The slice of a sum that a message is.
+pub(crate) fn unpack(message: &[u32]) -> BlockSum {
     let (header, gradients) = message.split_at(HEADER);
     BlockSum {
         blocks: header[0] as usize..header[1] as usize,

@@ -122,7 +122,8 @@ fn train<M: Model>(
         let per_step = |time: Duration| 1e6 * time.as_secs_f64() / steps as f64;
         let traffic = exchange.traffic;
         eprintln!(
-            "{len} parameters, batches of {}, on {} ranks: {:.1} µs a step, {:.1} µs of it to exchange {} bytes",
+            "{len} parameters, batches of {}, on {} ranks: {:.1} µs a step, \
+             {:.1} µs of it to exchange {} bytes",
             arguments.batch,
             world.size(),
             per_step(time),
