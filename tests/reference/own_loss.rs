@@ -9,14 +9,14 @@ use crate::support::shapes::{Case, Numbers, RandomHead, RandomInput};
 use crate::support::{config, flat};
 
 /// Half the distance of the inner pair of points of a difference.
-const STEP: f32 = 1.0 / 64.0;
+const STEP: f32 = 1.0 / 128.0;
 
 /// Allowed difference, relative to 1 + |derivative| + loss.
 ///
 /// A loss near 1 carries a rounding error of some 3e-7, from logits of its size and from its own last place, and the formula
-/// multiplies it by at most 1.5 / STEP: 3e-5. The formula's own error is 4/30 · STEP⁴ = 8e-9 times a fifth derivative, at
-/// most a few thousand for tanh and numbers of N(0, 1): again 3e-5. A term that is wrong or missing changes a derivative
-/// by hundreds of times the tolerance.
+/// multiplies it by at most 1.5 / STEP: 6e-5. The formula's own error is 4/30 · STEP⁴ = 5e-10 times a fifth derivative: a few
+/// thousand for tanh and numbers of N(0, 1), and some 1e5 for a tanh layer after a ReLU, whose outputs reach ten: 5e-5. A term
+/// that is wrong or missing changes a derivative by hundreds of times the tolerance.
 const DIFFERENCE_TOLERANCE: f64 = 3e-4;
 
 /// The loss is differenced as `(8 (f(s) − f(−s)) − (f(2s) − f(−2s))) / 12 s`, whose error falls with s⁴: it allows the wide
@@ -87,7 +87,7 @@ macro_rules! against_their_own_loss {
 }
 
 /// Parameters and features are multiples of 1/2, so sums of a hidden layer are multiples of 1/4. A bias moved by 1/8 keeps them that
-/// far from the kink of a ReLU, and the longest step, 1/32 times a number of at most 4, does not cross it.
+/// far from the kink of a ReLU, and the longest step, 1/64 times a number of at most 4, does not cross it.
 const HALVES: Numbers = Numbers::Multiples(0.5);
 
 fn off_the_kink(model: &mut impl Model) {
