@@ -81,13 +81,20 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("wrote {}", path.display());
 
     let most = throughput[0].1 * cores as f64;
-    let whole = |number: f64| format!("{number:.0}");
+    let threads = |number: f64| {
+        let is_whole = (number - number.round()).abs() < 1e-6;
+        if is_whole {
+            format!("{number:.0}")
+        } else {
+            String::new()
+        }
+    };
     let path = plot::draw(
         "sweep-threads.svg",
         "256 networks on several threads",
         [
-            Axis("threads", 0.0..cores as f64 * 1.05, whole),
-            Axis("networks a second", 0.0..most * 1.2, whole),
+            Axis("threads", 0.0..cores as f64 * 1.05, threads),
+            Axis("networks a second", 0.0..most * 1.6, |y| format!("{y:.0}")),
         ],
         vec![
             plot::line(
