@@ -5,12 +5,10 @@
 
 use core::ops::Range;
 
-use super::dispatch::predict_chunks;
+use super::dispatch::BatchPrediction;
 use super::gradients::{Gradients, Task};
 use crate::kernels::chunk::Workspace;
-use crate::kernels::pairwise::Blocks;
 use crate::model::{ExampleOf, Model, ModelSpec, PredictionOf};
-use crate::simd::{Backend, LANES};
 
 /// The storage of whoever computes blocks.
 #[derive(Clone, Debug)]
@@ -60,43 +58,24 @@ impl Crew {
         {
             return threads.add_all_losses::<M>(parts, task, gradients, &mut self.workspace);
         }
-        let blocks = 0..Blocks::of(task.batch.len).count();
+        let blocks = 0..task.blocks().count();
         gradients.add_losses::<M>(task, blocks, &mut self.workspace);
     }
 
-    /// As [`predict_chunks`].
+    /// As [`BatchPrediction::run`].
     pub(super) fn predict<M: Model>(
         &mut self,
-        backend: Backend,
-        parameters: &[[f32; LANES]],
+        prediction: BatchPrediction<'_>,
         inputs: &[ExampleOf<M>],
-        normalise: bool,
         predictions: &mut [PredictionOf<M>],
     ) {
-        let workspace = &mut self.workspace;
         #[cfg(feature = "rayon")]
         if let Some(threads) = &mut self.threads
             && let Some(parts) = threads.parts_of_forward(M::SPEC, inputs.len())
         {
-            let chunks = |inputs: &_, workspace: &mut _, predictions: &mut _| {
-                predict_chunks::<M>(
-                    backend,
-                    parameters,
-                    inputs,
-                    normalise,
-                    workspace,
-                    predictions,
-                );
-            };
-            return threads.predict::<M>(parts, inputs, predictions, workspace, chunks);
+            let workspace = &mut self.workspace;
+            return threads.predict::<M>(parts, prediction, inputs, predictions, workspace);
         }
-        predict_chunks::<M>(
-            backend,
-            parameters,
-            inputs,
-            normalise,
-            workspace,
-            predictions,
-        );
+        prediction.run::<M>(inputs, &mut self.workspace, predictions);
     }
 }

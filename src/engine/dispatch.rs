@@ -67,65 +67,56 @@ pub(super) fn example_outputs<M: Model>(
     prediction
 }
 
-/// As [`predict`], for a batch and on the path for batches; as many predictions as inputs.
-pub(crate) fn predict_batch<M: Model>(
-    backend: Backend,
-    parameters: &[[f32; LANES]],
-    inputs: &[ExampleOf<M>],
-    normalise: bool,
-    workspace: &mut Workspace,
-    predictions: &mut [PredictionOf<M>],
-) -> Result<(), Error> {
-    check_batch::<M>(inputs, predictions)?;
-    predict_chunks::<M>(
-        backend,
-        parameters,
-        inputs,
-        normalise,
-        workspace,
-        predictions,
-    );
-    check_outputs(M::Head::flatten(predictions), M::SPEC)
+/// Predictions of a batch, on the path for batches: all that whoever computes some of them has in common.
+#[derive(Clone, Copy)]
+pub(crate) struct BatchPrediction<'a> {
+    pub(crate) backend: Backend,
+    pub(crate) parameters: &'a [[f32; LANES]],
+    pub(crate) normalise: bool,
 }
 
-/// Refuses inputs that are none of an `M`'s, and more or fewer predictions than inputs.
-pub(super) fn check_batch<M: Model>(
-    inputs: &[ExampleOf<M>],
-    predictions: &[PredictionOf<M>],
-) -> Result<(), Error> {
-    check_lengths(inputs.len(), "predictions", predictions.len())?;
-    ExampleOf::<M>::flatten(inputs).check(M::SPEC)
-}
-
-/// As [`predict_batch`], unchecked.
-pub(super) fn predict_chunks<M: Model>(
-    backend: Backend,
-    parameters: &[[f32; LANES]],
-    inputs: &[ExampleOf<M>],
-    normalise: bool,
-    workspace: &mut Workspace,
-    predictions: &mut [PredictionOf<M>],
-) {
-    let flat = ExampleOf::<M>::flatten(inputs);
-    for (start, predictions) in (0..inputs.len())
-        .step_by(CHUNK)
-        .zip(predictions.chunks_mut(CHUNK))
-    {
-        let examples = predictions.len();
-        let kernel = BatchOutputs {
-            parameters,
-            inputs: flat.slice(M::SPEC, start, examples),
-            examples,
-            normalise,
-            workspace,
-            outputs: M::Head::flatten(predictions),
-        };
-        run::<M, _>(backend, kernel);
+impl BatchPrediction<'_> {
+    /// What the head of an `M` makes of the inputs, unchecked; as many predictions as inputs.
+    pub(crate) fn run<M: Model>(
+        self,
+        inputs: &[ExampleOf<M>],
+        workspace: &mut Workspace,
+        predictions: &mut [PredictionOf<M>],
+    ) {
+        let flat = ExampleOf::<M>::flatten(inputs);
+        for (start, predictions) in (0..inputs.len())
+            .step_by(CHUNK)
+            .zip(predictions.chunks_mut(CHUNK))
+        {
+            let examples = predictions.len();
+            let kernel = BatchOutputs {
+                parameters: self.parameters,
+                inputs: flat.slice(M::SPEC, start, examples),
+                examples,
+                normalise: self.normalise,
+                workspace,
+                outputs: M::Head::flatten(predictions),
+            };
+            run::<M, _>(self.backend, kernel);
+        }
     }
 }
 
+/// Lets `compute` make the predictions of a batch, if there are as many as inputs, these are ones of an `M`, and all predictions
+/// turn out finite.
+pub(crate) fn predict_batch<M: Model>(
+    inputs: &[ExampleOf<M>],
+    predictions: &mut [PredictionOf<M>],
+    compute: impl FnOnce(&mut [PredictionOf<M>]),
+) -> Result<(), Error> {
+    check_lengths(inputs.len(), "predictions", predictions.len())?;
+    ExampleOf::<M>::flatten(inputs).check(M::SPEC)?;
+    compute(predictions);
+    check_outputs(M::Head::flatten(predictions), M::SPEC)
+}
+
 /// Refuses outputs of examples one after another that are not finite.
-pub(super) fn check_outputs(outputs: &[f32], spec: ModelSpec) -> Result<(), Error> {
+fn check_outputs(outputs: &[f32], spec: ModelSpec) -> Result<(), Error> {
     match first_non_finite(outputs) {
         Some(index) => Err(Error::NonFinitePrediction {
             example: index / spec.head.outputs,

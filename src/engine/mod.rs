@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use self::crew::Crew;
-use self::dispatch::{check_batch, check_outputs, example_outputs, run};
+use self::dispatch::{example_outputs, run};
 use self::gradients::{Gradients, Task};
 use self::padding::{Padded, flat, pad, padded, padded_tensors, unpadded};
 use crate::error::Error;
@@ -30,7 +30,7 @@ use crate::model::{
 use crate::simd::{Backend, LANES};
 use crate::training::{Optimizer, Sgd};
 
-pub(crate) use self::dispatch::{predict, predict_batch};
+pub(crate) use self::dispatch::{BatchPrediction, predict, predict_batch};
 #[cfg(feature = "serde")]
 pub(crate) use self::padding::check_finite;
 pub(crate) use self::padding::{checked_and_padded, first_failing};
@@ -267,18 +267,22 @@ impl Engine {
         predict::<M>(self.backend, self.parameters.vectors(), input, normalise)
     }
 
-    /// As [`predict_batch`], with this engine's parameters and working storage.
+    /// What the head of an `M` makes of a batch of inputs, or without `normalise` its logits, with this engine's parameters and
+    /// working storage.
     pub(crate) fn batch_outputs<M: Model>(
         &mut self,
         inputs: &[ExampleOf<M>],
         normalise: bool,
         predictions: &mut [PredictionOf<M>],
     ) -> Result<(), Error> {
-        check_batch::<M>(inputs, predictions)?;
-        let parameters = self.parameters.vectors();
-        self.crew
-            .predict::<M>(self.backend, parameters, inputs, normalise, predictions);
-        check_outputs(M::Head::flatten(predictions), M::SPEC)
+        let prediction = BatchPrediction {
+            backend: self.backend,
+            parameters: self.parameters.vectors(),
+            normalise,
+        };
+        predict_batch::<M>(inputs, predictions, |predictions| {
+            self.crew.predict::<M>(prediction, inputs, predictions);
+        })
     }
 
     /// The outputs of the last layer for one example of a checked batch, with the bits that a step on that path has.

@@ -124,9 +124,8 @@ pub(super) fn pad<M: Model>(model: &M, buffer: &mut Buffer) {
 
 /// The numbers in padded storage without the padding, in the order of the tensors.
 pub(super) fn flat(spec: ModelSpec, buffer: &Buffer) -> Vec<f32> {
-    let tensors = || padded_tensors(spec);
-    let mut numbers = Vec::with_capacity(tensors().map(|padded| padded.tensor.len()).sum());
-    for padded in tensors() {
+    let mut numbers = Vec::with_capacity(spec.parameter_count());
+    for padded in padded_tensors(spec) {
         for row in 0..padded.tensor.rows {
             numbers.extend(padded.row(row).map(|place| buffer.floats()[place]));
         }

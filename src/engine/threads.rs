@@ -8,6 +8,7 @@ use core::ops::Range;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
+use super::dispatch::BatchPrediction;
 use super::gradients::{Gradients, Task};
 use crate::kernels::chunk::{CHUNK, Workspace};
 use crate::kernels::pairwise::{Blocks, Combine};
@@ -93,30 +94,23 @@ impl Threads {
         gradients: &mut Gradients,
         workspace: &mut Workspace,
     ) -> f32 {
-        let bound = bounds(blocks, parts);
-        let Self {
-            pool,
+        let helpers = &mut self.helpers[..parts - 1];
+        let own = (&mut *gradients, workspace);
+        in_parts(
+            &self.pool,
+            task,
+            blocks,
+            own,
             helpers,
-            sums,
-        } = self;
-        let (helpers, sums) = (&mut helpers[..parts - 1], &mut sums[..parts - 1]);
-        pool.in_place_scope(|scope| {
-            for (part, helper) in (1..).zip(&mut *helpers) {
-                scope.spawn(move |_| {
-                    let Helper {
-                        gradients,
-                        workspace,
-                    } = helper;
-                    gradients.start(task.batch.len);
-                    gradients.add_blocks::<M>(task, bound(part)..bound(part + 1), workspace);
-                });
-            }
-            gradients.add_blocks::<M>(task, bound(0)..bound(1), workspace);
-        });
+            |gradients, blocks, workspace| {
+                gradients.add_blocks::<M>(task, blocks, workspace);
+            },
+        );
+        let sums = &mut self.sums[..parts - 1];
         let mut stored = 0.0;
         for helper in helpers {
             stored = gradients.absorb(task, &mut helper.gradients, |combine| {
-                combine_on(pool, sums, task.backend, combine)
+                combine_on(&self.pool, sums, task.backend, combine)
             });
         }
         stored
@@ -130,47 +124,70 @@ impl Threads {
         gradients: &mut Gradients,
         workspace: &mut Workspace,
     ) {
-        let bound = bounds(0..task.blocks().count(), parts);
         let helpers = &mut self.helpers[..parts - 1];
-        self.pool.in_place_scope(|scope| {
-            for (part, helper) in (1..).zip(&mut *helpers) {
-                scope.spawn(move |_| {
-                    let Helper {
-                        gradients,
-                        workspace,
-                    } = helper;
-                    gradients.start(task.batch.len);
-                    gradients.add_losses::<M>(task, bound(part)..bound(part + 1), workspace);
-                });
-            }
-            gradients.add_losses::<M>(task, 0..bound(1), workspace);
-        });
+        let (blocks, own) = (0..task.blocks().count(), (&mut *gradients, workspace));
+        in_parts(
+            &self.pool,
+            task,
+            blocks,
+            own,
+            helpers,
+            |gradients, blocks, workspace| {
+                gradients.add_losses::<M>(task, blocks, workspace);
+            },
+        );
         for helper in helpers {
             gradients.absorb_losses(&helper.gradients);
         }
     }
 
-    /// Predictions of inputs, each part by `chunks`, which takes the inputs, working storage, and the place of their predictions.
+    /// As [`BatchPrediction::run`], in so many parts.
     pub(super) fn predict<M: Model>(
         &mut self,
         parts: usize,
+        prediction: BatchPrediction<'_>,
         inputs: &[ExampleOf<M>],
         predictions: &mut [PredictionOf<M>],
         workspace: &mut Workspace,
-        chunks: impl Fn(&[ExampleOf<M>], &mut Workspace, &mut [PredictionOf<M>]) + Sync,
     ) {
         let of_part = inputs.len().div_ceil(parts).next_multiple_of(CHUNK);
         let (first, later) = inputs.split_at(of_part);
         let (predictions, of_later) = predictions.split_at_mut(of_part);
         let later = later.chunks(of_part).zip(of_later.chunks_mut(of_part));
-        let chunks = &chunks;
         self.pool.in_place_scope(|scope| {
             for (helper, (inputs, predictions)) in self.helpers.iter_mut().zip(later) {
-                scope.spawn(move |_| chunks(inputs, &mut helper.workspace, predictions));
+                scope.spawn(move |_| {
+                    prediction.run::<M>(inputs, &mut helper.workspace, predictions);
+                });
             }
-            chunks(first, workspace, predictions);
+            prediction.run::<M>(first, workspace, predictions);
         });
     }
+}
+
+/// Does the work on blocks in parts as even as can be, the first on the calling thread's own storage, each other on a helper's, whose
+/// sums forget the blocks before.
+fn in_parts(
+    pool: &ThreadPool,
+    task: Task<'_>,
+    blocks: Range<usize>,
+    (gradients, workspace): (&mut Gradients, &mut Workspace),
+    helpers: &mut [Helper],
+    work: impl Fn(&mut Gradients, Range<usize>, &mut Workspace) + Sync,
+) {
+    let parts = helpers.len() + 1;
+    let bound = |part| blocks.start + blocks.len() * part / parts;
+    let work = &work;
+    pool.in_place_scope(|scope| {
+        for (part, helper) in (1..).zip(helpers) {
+            let blocks = bound(part)..bound(part + 1);
+            scope.spawn(move |_| {
+                helper.gradients.start(task.batch.len);
+                work(&mut helper.gradients, blocks, &mut helper.workspace);
+            });
+        }
+        work(gradients, bound(0)..bound(1), workspace);
+    });
 }
 
 /// Runs an addition in parts, one for the calling thread and one for each of `sums`, where what they return is left; gives the sum of
@@ -194,10 +211,4 @@ fn combine_on(pool: &ThreadPool, sums: &mut [f32], backend: Backend, combine: Co
         backend.run(first)
     });
     first + sums.iter().sum::<f32>()
-}
-
-/// The first block of each of so many parts, as even as can be; the last has all that is left.
-fn bounds(blocks: Range<usize>, parts: usize) -> impl Fn(usize) -> usize + Copy + Send {
-    let (start, count) = (blocks.start, blocks.len());
-    move |part| start + count * part / parts
 }

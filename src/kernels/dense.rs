@@ -57,7 +57,7 @@ impl<L: Layer> Kernel for Forward<'_, L> {
         let layer = self.layer.get();
         let stride = layer.row_vectors() * LANES;
         let parameters = self.parameters.as_flattened();
-        let (weights, bias) = parameters.split_at(layer.weight_rows() * stride);
+        let (scalars, bias) = parameters.split_at(layer.weight_rows() * stride);
         let stores_slope = layer.stores_slope();
         let (sums, activation) = if stores_slope {
             (&mut *self.slopes, None)
@@ -71,7 +71,6 @@ impl<L: Layer> Kernel for Forward<'_, L> {
             cols: self.vectors,
         };
         let activated = Activated { bias, activation };
-        let scalars = weights;
         if const { L::MAY_BE_NARROW } && layer.is_narrow() {
             let weights = ByRow { scalars, stride };
             contract(simd, rows, weights, inputs, out, activated);

@@ -117,7 +117,7 @@ impl<I: Input, L: HiddenLayers, O: Head> Mlp<I, L, O> {
     /// Number of parameters.
     #[must_use]
     pub fn parameter_count(&self) -> usize {
-        self.tensors().map(|(tensor, _)| tensor.len()).sum()
+        Self::SPEC.parameter_count()
     }
 }
 

@@ -62,6 +62,11 @@ const HIDDEN_NAMES: [[&str; 2]; 8] = [
 const OUTPUT_NAMES: [&str; 2] = ["output_weights", "output_bias"];
 
 impl ModelSpec {
+    /// Number of parameters.
+    pub(crate) fn parameter_count(self) -> usize {
+        self.tensors().map(|tensor| tensor.len()).sum()
+    }
+
     /// The tensors in storage order.
     pub(crate) fn tensors(self) -> impl Iterator<Item = Tensor> {
         let embedding = match self.input {

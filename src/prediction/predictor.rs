@@ -5,7 +5,7 @@ use core::marker::PhantomData;
 use rand_xoshiro::rand_core::Rng;
 
 use super::sample;
-use crate::engine::{self, checked_and_padded};
+use crate::engine::{self, BatchPrediction, checked_and_padded};
 use crate::error::Error;
 use crate::kernels::buffer::Buffer;
 use crate::kernels::chunk::Workspace;
@@ -150,15 +150,14 @@ impl<M: Model> Predictor<M> {
         scratch: &mut Scratch<M>,
         outputs: &mut [OutputsOf<M>],
     ) -> Result<(), Error> {
-        let (parameters, workspace) = (self.parameters.vectors(), &mut scratch.workspace);
-        engine::predict_batch::<M>(
-            self.backend,
-            parameters,
-            inputs,
+        let prediction = BatchPrediction {
+            backend: self.backend,
+            parameters: self.parameters.vectors(),
             normalise,
-            workspace,
-            outputs,
-        )
+        };
+        engine::predict_batch::<M>(inputs, outputs, |outputs| {
+            prediction.run::<M>(inputs, &mut scratch.workspace, outputs);
+        })
     }
 
     fn outputs(&self, input: &ExampleOf<M>, normalise: bool) -> Result<PredictionOf<M>, Error> {

@@ -183,7 +183,7 @@ impl PartialGradients {
     ///
     /// [`Error::PartialGradients`] if blocks are missing, or if an `M` does not have `len` parameters.
     pub fn whole<M: Model>(&self) -> Result<Gradients<M>, Error> {
-        let parameters = parameters::<M>();
+        let parameters = M::SPEC.parameter_count();
         if self.len != parameters {
             return Err(refuse("a sum's length", parameters, self.len));
         }
@@ -207,10 +207,6 @@ impl PartialGradients {
         let loss = self.sums.waiting().iter().map(|sum| sum.loss).sum();
         Ok(Gradients::of_sum(mean, loss, self.weight, self.examples))
     }
-}
-
-fn parameters<M: Model>() -> usize {
-    M::SPEC.tensors().map(|tensor| tensor.len()).sum()
 }
 
 fn refuse(what: &'static str, expected: impl fmt::Display, found: impl fmt::Display) -> Error {
@@ -242,7 +238,8 @@ impl<M: Model> Trainer<M> {
             let expected = format!("a range within {:?}", 0..count);
             return Err(refuse("the blocks", expected, format!("{blocks:?}")));
         }
-        let mut partial = PartialGradients::new(batch.len, batch.weights.total, parameters::<M>())?;
+        let parameters = M::SPEC.parameter_count();
+        let mut partial = PartialGradients::new(batch.len, batch.weights.total, parameters)?;
         for (sum, gradients) in self.engine.partial_gradients::<M>(batch, blocks) {
             let PartialSum { blocks, loss } = sum;
             partial.add(BlockSum {

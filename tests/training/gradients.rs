@@ -8,7 +8,7 @@ use fused_mlp::{
     SeedableRng, Sgd, Sigmoid, Silu, Softmax, Tanh, Tokens, Trainer, Xoshiro256PlusPlus,
 };
 
-use super::{bits, optimizers};
+use super::{bits, optimizers, trainer_on};
 use crate::support::shapes::{Case, Numbers, RandomHead, RandomInput};
 use crate::support::{bits_of, flat, fused};
 
@@ -19,14 +19,7 @@ fn applied_gradients_are_steps<I: RandomInput, L: HiddenLayers, O: RandomHead>()
         for backend in Backend::available() {
             for optimizer in optimizers() {
                 for clipping in [None, Some(0.05)] {
-                    let start = || {
-                        let trainer = Trainer::new(case.model.clone(), optimizer).unwrap();
-                        let trainer = trainer.with_backend(backend);
-                        match clipping {
-                            Some(norm) => trainer.with_clipping(norm).unwrap(),
-                            None => trainer,
-                        }
-                    };
+                    let start = || trainer_on(backend, &case.model, optimizer, clipping);
                     let (mut steps, mut applies) = (start(), start());
                     for _ in 0..3 {
                         let expected = steps.step(&case.inputs, &case.targets).unwrap();

@@ -20,7 +20,7 @@ mod schedule;
 mod stopping;
 mod weights;
 
-use fused_mlp::{AdamW, Model, Momentum, Optimizer, Sgd, TrainingState};
+use fused_mlp::{AdamW, Backend, Model, Momentum, Optimizer, Sgd, Trainer, TrainingState};
 
 use support::bits_of;
 
@@ -42,6 +42,21 @@ fn optimizers() -> [Optimizer; 4] {
         .into(),
         AdamW::new(0.01).into(),
     ]
+}
+
+/// A trainer of this model, with gradients clipped if a norm is given.
+fn trainer_on<M: Model>(
+    backend: Backend,
+    model: &M,
+    optimizer: Optimizer,
+    clipping: Option<f32>,
+) -> Trainer<M> {
+    let trainer = Trainer::new(model.clone(), optimizer).unwrap();
+    let trainer = trainer.with_backend(backend);
+    match clipping {
+        Some(norm) => trainer.with_clipping(norm).unwrap(),
+        None => trainer,
+    }
 }
 
 /// The bits of everything that a state has numbers of.

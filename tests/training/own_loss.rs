@@ -16,7 +16,7 @@ use fused_mlp::{
 use proptest::prelude::*;
 use serde_json::{Value, from_value};
 
-use super::{REGRESSIONS, bits, optimizers};
+use super::{REGRESSIONS, bits, optimizers, trainer_on};
 use crate::common::json;
 use crate::support::shapes::{Case, Numbers, RandomHead, RandomInput};
 use crate::support::{bits_of, config, flat, fused};
@@ -37,14 +37,7 @@ fn own_formula_has_the_heads_bits<I: RandomInput, L: HiddenLayers, O: RandomHead
         for backend in fused() {
             for optimizer in optimizers() {
                 for clipping in [None, Some(0.05)] {
-                    let start = || {
-                        let trainer = Trainer::new(model.clone(), optimizer).unwrap();
-                        let trainer = trainer.with_backend(backend);
-                        match clipping {
-                            Some(norm) => trainer.with_clipping(norm).unwrap(),
-                            None => trainer,
-                        }
-                    };
+                    let start = || trainer_on(backend, &model, optimizer, clipping);
                     let (mut heads, mut own) = (start(), start());
                     for _ in 0..3 {
                         let expected = heads.step(&inputs, &targets).unwrap();

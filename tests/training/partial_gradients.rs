@@ -8,7 +8,7 @@ use fused_mlp::{
 };
 use proptest::prelude::*;
 
-use super::{REGRESSIONS, bits, optimizers};
+use super::{REGRESSIONS, bits, optimizers, trainer_on};
 use crate::support::config;
 use crate::support::shapes::{Case, RandomHead, RandomInput};
 
@@ -40,14 +40,7 @@ fn parts_are_steps<I: RandomInput, L: fused_mlp::model::HiddenLayers, O: RandomH
     assert_eq!(batch.blocks(), len.div_ceil(64));
 
     for backend in Backend::available() {
-        let start = || {
-            let trainer = Trainer::new(case.model.clone(), optimizer).unwrap();
-            let trainer = trainer.with_backend(backend);
-            match clipping {
-                Some(norm) => trainer.with_clipping(norm).unwrap(),
-                None => trainer,
-            }
-        };
+        let start = || trainer_on(backend, &case.model, optimizer, clipping);
         let (mut steps, mut parts) = (start(), start());
         for _ in 0..2 {
             let expected = steps.step_batch(&batch).unwrap();

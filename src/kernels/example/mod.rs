@@ -4,8 +4,8 @@
 //! is wasted on examples that are not there.
 //!
 //! A neuron's sum runs over its inputs in their order. The outputs' run over neurons in blocks of 256, and within one as four
-//! interleaved chains; or with lanes over neurons, where there are few outputs. So the rounding is not that of a batch of one; but it is the same on every
-//! backend.
+//! interleaved chains; or with lanes over neurons, where there are few outputs. So the rounding is not that of a batch of one;
+//! but it is the same on every backend.
 //!
 //! A step waits for the one before, whose weights it reads. Scalar stores would defeat store-to-load forwarding for vector
 //! loads, so what is stored as scalars is loaded as scalars. (The embedding is the exception: a step lies between.)
